@@ -1,0 +1,185 @@
+// One table: what each request carries and what its 200 (or 300) answers. Types only; what they mean is in machine/.
+// Source: the protocol page, sections 1 and 4.
+
+import type {
+  PromiseRecord,
+  PromiseState,
+  ScheduleRecord,
+  Settlement,
+  Tags,
+  TaskRecord,
+  TaskRef,
+  TaskState,
+  Value,
+} from './records.ts'
+
+/** The one version every published client announces. */
+export const PROTOCOL_VERSION = '2026-04-01'
+
+export interface CreateData {
+  readonly id: string
+  readonly timeoutAt: number
+  readonly param: Value
+  readonly tags: Tags
+}
+
+export interface SettleData {
+  readonly id: string
+  readonly state: Settlement
+  readonly value: Value
+}
+
+export interface CallbackData {
+  readonly awaited: string
+  readonly awaiter: string
+}
+
+/** A request inside a request. Its head is only echoed. */
+export interface Action<K extends string, D> {
+  readonly kind: K
+  readonly head?: { readonly corrId?: string }
+  readonly data: D
+}
+
+export type CreateAction = Action<'promise.create', CreateData>
+export type SettleAction = Action<'promise.settle', SettleData>
+export type CallbackAction = Action<'promise.register_callback', CallbackData>
+
+export interface Claim {
+  readonly task: TaskRecord
+  readonly promise: PromiseRecord
+  /** Every other promise of the same `resonate:branch`, in id order, capped: what a replay needs without asking. */
+  readonly preload: readonly PromiseRecord[]
+}
+
+export interface ActionAnswer {
+  readonly kind: string
+  readonly head: { readonly corrId: string; readonly status: number; readonly version: string }
+  readonly data: unknown
+}
+
+export interface DebugSnapshot {
+  readonly promises: readonly PromiseRecord[]
+  readonly promiseTimeouts: readonly { id: string; timeout: number }[]
+  readonly callbacks: readonly { awaiter: string; awaited: string }[]
+  readonly listeners: readonly { id: string; address: string }[]
+  readonly tasks: readonly TaskRecord[]
+  /** type 0: the task is offered (again) at `timeout`; type 1: its lease ends then. */
+  readonly taskTimeouts: readonly { id: string; type: 0 | 1; timeout: number }[]
+  readonly messages: readonly { address: string; message: unknown }[]
+}
+
+type Empty = Readonly<Record<string, never>>
+
+/** kind → what it carries (`data`, as parsed: optional parts filled or absent, never null) and what it answers. */
+export interface RequestTable {
+  'promise.get': { data: { readonly id: string }; answer: { promise: PromiseRecord } }
+  'promise.create': { data: CreateData; answer: { promise: PromiseRecord } }
+  'promise.settle': { data: SettleData; answer: { promise: PromiseRecord } }
+  'promise.register_callback': { data: CallbackData; answer: { promise: PromiseRecord } }
+  'promise.register_listener': {
+    data: { readonly awaited: string; readonly address: string }
+    answer: { promise: PromiseRecord }
+  }
+  'promise.search': {
+    data: {
+      readonly state?: PromiseState
+      readonly tags?: Tags
+      readonly limit?: number
+      readonly cursor?: string
+    }
+    answer: { promises: PromiseRecord[]; cursor?: string }
+  }
+
+  'task.get': { data: { readonly id: string }; answer: { task: TaskRecord } }
+  'task.create': {
+    data: { readonly pid: string; readonly ttl: number; readonly action: CreateAction; readonly preload?: boolean }
+    answer: Claim
+  }
+  'task.acquire': {
+    data: TaskRef & { readonly pid: string; readonly ttl: number; readonly preload?: boolean }
+    answer: Claim
+  }
+  'task.release': { data: TaskRef; answer: Empty }
+  'task.suspend': {
+    data: TaskRef & { readonly actions: readonly CallbackAction[]; readonly preload?: boolean }
+    /** `preload` with status 300: something awaited has settled already, go on working. */
+    answer: { preload?: readonly PromiseRecord[] }
+  }
+  'task.fulfill': { data: TaskRef & { readonly action: SettleAction }; answer: { promise: PromiseRecord } }
+  'task.fence': {
+    data: TaskRef & { readonly action: CreateAction | SettleAction; readonly preload?: boolean }
+    answer: { action: ActionAnswer; preload: readonly PromiseRecord[] }
+  }
+  'task.heartbeat': {
+    data: { readonly pid: string; readonly tasks: readonly TaskRef[] }
+    answer: { lost: string[] }
+  }
+  'task.halt': { data: { readonly id: string }; answer: Empty }
+  'task.continue': { data: { readonly id: string }; answer: Empty }
+  'task.search': {
+    data: { readonly state?: TaskState; readonly limit?: number; readonly cursor?: string }
+    answer: { tasks: TaskRecord[]; cursor?: string }
+  }
+
+  'schedule.get': { data: { readonly id: string }; answer: { schedule: ScheduleRecord } }
+  'schedule.create': {
+    data: {
+      readonly id: string
+      readonly cron: string
+      readonly promiseId: string
+      readonly promiseTimeout: number
+      readonly promiseParam: Value
+      readonly promiseTags: Tags
+    }
+    answer: { schedule: ScheduleRecord }
+  }
+  'schedule.delete': { data: { readonly id: string }; answer: Empty }
+  'schedule.search': {
+    data: { readonly tags?: Tags; readonly limit?: number; readonly cursor?: string }
+    answer: { schedules: ScheduleRecord[]; cursor?: string }
+  }
+
+  'debug.start': { data: Empty; answer: Empty }
+  'debug.stop': { data: Empty; answer: Empty }
+  'debug.reset': { data: Empty; answer: Empty }
+  'debug.tick': { data: { readonly time: number }; answer: readonly never[] }
+  'debug.snap': { data: Empty; answer: DebugSnapshot }
+}
+
+export type Kind = keyof RequestTable
+
+/** The kinds the machine decides. `debug.*` steer the engine around it. */
+export type DebugKind = Extract<Kind, `debug.${string}`>
+export type MachineKind = Exclude<Kind, DebugKind>
+
+/** A parsed request. `K` narrows `data`. */
+export type Request<K extends Kind = Kind> = {
+  [P in K]: { readonly kind: P; readonly data: RequestTable[P]['data'] }
+}[K]
+
+export type Status = 200 | 300 | 400 | 401 | 403 | 404 | 409 | 413 | 422 | 429 | 500 | 501 | 503
+
+/** What was decided. On any status other than 200 and 300 `data` is a string that says what is wrong. */
+export interface Answer {
+  readonly status: Status
+  readonly data: unknown
+}
+
+export interface RequestEnvelope {
+  readonly kind: string
+  readonly head: {
+    readonly corrId: string
+    readonly version: string
+    readonly auth?: string
+    readonly 'resonate:debug_time'?: number
+    readonly 'resonate:worker'?: { readonly lagMs?: number; readonly rssBytes?: number; readonly tasks?: number }
+  }
+  readonly data: Readonly<Record<string, unknown>>
+}
+
+export interface ResponseEnvelope {
+  readonly kind: string
+  readonly head: { readonly corrId: string; readonly status: number; readonly version: string }
+  readonly data: unknown
+}
