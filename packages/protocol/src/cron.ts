@@ -51,7 +51,7 @@ const ALIASES: ReadonlyMap<string, string> = new Map([
   ['@hourly', '0 * * * *'],
 ])
 
-const EXPRESSION_LENGTH_MAX = 256
+const EXPRESSION_LENGTH_MAX = 1024
 
 /** An expression that was read: the values of each field at which it fires, ascending. */
 interface Calendar {
@@ -147,6 +147,20 @@ function weekdayOf(dayAt: number): number {
   return ((dayAt / DAY_MS + 4) % 7) + 1
 }
 
+/** The same calendar, latest first. */
+function reversed(calendar: Calendar): Calendar {
+  const { seconds, minutes, hours, days, months, weekdays, years } = calendar
+  return {
+    seconds: seconds.toReversed(),
+    minutes: minutes.toReversed(),
+    hours: hours.toReversed(),
+    days: days.toReversed(),
+    months: months.toReversed(),
+    weekdays,
+    years: years.toReversed(),
+  }
+}
+
 // Reading.
 
 const READ_MAX = 512
@@ -185,6 +199,8 @@ function readExpression(expression: string): Calendar | string {
   return readFields(parts)
 }
 
+type SevenLists = [number[], number[], number[], number[], number[], number[], number[]]
+
 function readFields(parts: readonly string[]): Calendar | string {
   const values: number[][] = []
   for (const [i, field] of FIELDS.entries()) {
@@ -195,21 +211,6 @@ function readFields(parts: readonly string[]): Calendar | string {
   const [seconds, minutes, hours, days, months, weekdays, years] = values as SevenLists
   return { seconds, minutes, hours, days, months, weekdays, years }
 }
-
-function reversed(calendar: Calendar): Calendar {
-  const { seconds, minutes, hours, days, months, weekdays, years } = calendar
-  return {
-    seconds: seconds.toReversed(),
-    minutes: minutes.toReversed(),
-    hours: hours.toReversed(),
-    days: days.toReversed(),
-    months: months.toReversed(),
-    weekdays,
-    years: years.toReversed(),
-  }
-}
-
-type SevenLists = [number[], number[], number[], number[], number[], number[], number[]]
 
 /** The values that `text` stands for, ascending; or what is wrong with it. */
 function readField(field: Field, text: string): number[] | string {
@@ -238,7 +239,9 @@ function readItem(field: Field, item: string): Span | string {
   const size = field.max - field.min + 1
   if (step < 1 || step > size) return `the step of ${field.name} must be 1 to ${size}, got ${quote(item)}`
   const from = first === undefined ? field.min : readValue(field, first)
-  const to = last !== undefined ? readValue(field, last) : every !== undefined || first === undefined ? field.max : from
+  // `*` and `a/n` go on to the end of the field; `a` ends where it begins.
+  const isOpen = first === undefined || (last === undefined && every !== undefined)
+  const to = isOpen ? field.max : readValue(field, last ?? first)
   if (from === null || to === null) return expectation(field, item)
   if (from > to) return `the range of ${field.name} must not run backwards, got ${quote(item)}: write it as two`
   return { from, to, step }
@@ -257,8 +260,7 @@ function readValue(field: Field, text: string): number | null {
 
 function expectation(field: Field, item: string): string {
   const range = `${field.name} takes ${field.min} to ${field.max}`
-  if (field === WEEKDAY)
-    return `${range}, 1 is Sunday and 7 Saturday (0 is none), or the names SUN to SAT, got ${quote(item)}`
+  if (field === WEEKDAY) return `${range} (1 is Sunday, 7 Saturday, 0 none) or the names SUN to SAT, got ${quote(item)}`
   if (field === MONTH) return `${range} or the names JAN to DEC, got ${quote(item)}`
   return `${range}, got ${quote(item)}`
 }

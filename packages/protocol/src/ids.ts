@@ -16,7 +16,7 @@ export function idProblem(id: string, what: string, bytesMax: number = ID_BYTES_
   return textProblem(id, what) ?? sizeProblem(id, what, bytesMax)
 }
 
-/** Why `text` cannot be stored by every database, as a sentence about `what`: it must be valid Unicode without NUL. */
+/** Why `text` cannot be matched by every database, as a sentence about `what`: it must be valid Unicode without NUL. */
 export function textProblem(text: string, what: string): string | null {
   if (text.includes('\0')) return `${what} must not contain NUL, got ${quote(text)}`
   if (!text.isWellFormed()) return `${what} must be valid Unicode, got a lone surrogate in ${quote(text)}`
@@ -51,7 +51,8 @@ function isPair(lead: number, trail: number): boolean {
   return lead >= 0xd800 && lead < 0xdc00 && trail >= 0xdc00 && trail < 0xe000
 }
 
-function isPlain(text: string): boolean {
+/** Nothing but ASCII without NUL: nearly every id and tag, told by one short loop. */
+export function isPlain(text: string): boolean {
   for (let i = 0; i < text.length; i++) {
     const unit = text.charCodeAt(i)
     if (unit === 0 || unit > 0x7f) return false

@@ -4,7 +4,7 @@
 
 import { addressProblem } from './address.ts'
 import { cronProblem } from './cron.ts'
-import { ID_BYTES_MAX, idProblem, sizeProblem, TEMPLATE_BYTES_MAX, textProblem, utf8Bytes } from './ids.ts'
+import { ID_BYTES_MAX, idProblem, isPlain, sizeProblem, TEMPLATE_BYTES_MAX, textProblem, utf8Bytes } from './ids.ts'
 import { quote } from './quote.ts'
 import type { Tags, Value } from './records.ts'
 import type { CallbackAction, CallbackData, CreateData, Kind, Request, RequestTable, SettleData } from './requests.ts'
@@ -12,6 +12,7 @@ import {
   delayOf,
   hasTask,
   isTimer,
+  occurrenceTags,
   TAG_BRANCH,
   TAG_DELAY,
   TAG_ORIGIN,
@@ -135,7 +136,8 @@ function scheduleProblem(data: RequestTable['schedule.create']['data'], limits: 
     calendarProblem(data.cron) ??
     idProblem(data.promiseId, 'data.promiseId', TEMPLATE_BYTES_MAX) ??
     valueProblem(data.promiseParam, limits, 'data.promiseParam') ??
-    tagsProblem(data.promiseTags, limits, 'data.promiseTags') ??
+    // As they will be on each promise, so that none of them is refused when it is too late to tell anybody.
+    tagsProblem({ ...data.promiseTags, ...occurrenceTags(data.id, data.promiseId) }, limits, 'data.promiseTags') ??
     runnableProblem(data.promiseTags, 'data.promiseTags') ??
     targetProblem(data.promiseTags, limits, 'data.promiseTags')
   )
@@ -148,7 +150,7 @@ function calendarProblem(expression: string): string | null {
 
 // Tags.
 
-/** Bounded before anything is read of them, so that a million tags cost no more than counting them. */
+/** Counted before anything else, so that a million tags cost no more than counting them. */
 function tagsProblem(tags: Tags, limits: RuleLimits, at: string): string | null {
   const names = Object.keys(tags)
   return (
@@ -158,26 +160,27 @@ function tagsProblem(tags: Tags, limits: RuleLimits, at: string): string | null 
 }
 
 function tagProblem(name: string, value: string, limits: RuleLimits, at: string): string | null {
-  // No text has more than three bytes a unit.
-  const isSmall = (name.length + value.length) * 3 <= limits.tagBytesMax
-  const bytes = isSmall ? 0 : utf8Bytes(name) + utf8Bytes(value)
+  // ASCII is a byte a unit. This line is the one that nearly every tag takes.
+  if (name.length + value.length <= limits.tagBytesMax && isPlain(name) && isPlain(value)) return null
+  const bytes = utf8Bytes(name) + utf8Bytes(value)
   if (bytes > limits.tagBytesMax) {
     return `${at}[${quote(name)}] must be at most ${limits.tagBytesMax} bytes, name and value together, got ${bytes}`
   }
   return textProblem(name, `a name in ${at}`) ?? textProblem(value, `${at}[${quote(name)}]`)
 }
 
-/** Origin and branch are ids that are searched by, so they are no longer than ids. What they say is the client's business. */
+/** Origin and branch are searched by like ids, so they are no longer than ids. What they say is the client's business. */
 function lineageProblem(tags: Tags, at: string): string | null {
-  return firstProblem([TAG_ORIGIN, TAG_BRANCH], (name) =>
-    sizeProblem(tags[name] ?? '', `${at}[${quote(name)}]`, ID_BYTES_MAX),
+  return (
+    sizeProblem(tags[TAG_ORIGIN] ?? '', `${at}["${TAG_ORIGIN}"]`, ID_BYTES_MAX) ??
+    sizeProblem(tags[TAG_BRANCH] ?? '', `${at}["${TAG_BRANCH}"]`, ID_BYTES_MAX)
   )
 }
 
 /** Nobody runs a timer, so even an unroutable target of one is ignored. */
 function targetProblem(tags: Tags, limits: RuleLimits, at: string): string | null {
   const target = targetOf(tags)
-  return target === null || isTimer(tags) ? null : routeProblem(target, limits, `${at}[${quote(TAG_TARGET)}]`)
+  return target === null || isTimer(tags) ? null : routeProblem(target, limits, `${at}["${TAG_TARGET}"]`)
 }
 
 function routeProblem(address: string, limits: RuleLimits, at: string): string | null {
@@ -187,28 +190,26 @@ function routeProblem(address: string, limits: RuleLimits, at: string): string |
 function delayProblem({ tags, timeoutAt }: CreateData, at: string): string | null {
   const text = tags[TAG_DELAY]
   if (text === undefined) return null
-  const name = `${at}[${quote(TAG_DELAY)}]`
+  const name = `${at}["${TAG_DELAY}"]`
   const delay = delayOf(tags)
   if (delay === null) return `${name} must be decimal digits, an instant in ms, got ${quote(text)}`
   if (!hasTask(tags))
-    return `${name} needs a ${TAG_TARGET} and no ${TAG_TIMER}: without a task there is nothing to hold back`
+    return `${name} needs ${TAG_TARGET} and no ${TAG_TIMER}: without a task there is nothing to hold back`
   return delay < timeoutAt ? null : `${name} must be before the promise's timeoutAt ${timeoutAt}, got ${quote(text)}`
 }
 
 /** What task.create and schedules ask of a promise: that somebody runs it, now. */
 function runnableProblem(tags: Tags, at: string): string | null {
-  if (targetOf(tags) === null) return `${at} must have a ${TAG_TARGET}: without one nobody runs the promise`
+  if (targetOf(tags) === null) return `${at} must have ${TAG_TARGET}: without one nobody runs the promise`
   if (isTimer(tags)) return `${at} must not make it a timer (${TAG_TIMER}): nobody runs a timer`
-  return tags[TAG_DELAY] === undefined ? null : `${at} must not have a ${TAG_DELAY} here, got ${quote(tags[TAG_DELAY])}`
+  return tags[TAG_DELAY] === undefined ? null : `${at} must not have ${TAG_DELAY} here, got ${quote(tags[TAG_DELAY])}`
 }
 
 // Values.
 
-/** The data of a value is opaque, but it must be text: a lone surrogate would not survive UTF-8. */
+/** Headers and data are opaque, but they are text: a lone surrogate would not survive UTF-8. NUL does. */
 function valueProblem(value: Value, limits: RuleLimits, at: string): string | null {
-  if (value.data !== undefined && !value.data.isWellFormed()) {
-    return `${at}.data must be valid Unicode, got a lone surrogate: send bytes as base64`
-  }
+  if (value.data !== undefined && !value.data.isWellFormed()) return malformedProblem(`${at}.data`)
   return value.headers === undefined ? null : headersProblem(value.headers, limits, `${at}.headers`)
 }
 
@@ -219,13 +220,15 @@ function headersProblem(headers: Readonly<Record<string, string>>, limits: RuleL
   let bytes = 0
   for (const name of names) {
     const value = headers[name] as string
+    if (!name.isWellFormed() || !value.isWellFormed()) return malformedProblem(`${at}[${quote(name)}]`)
     bytes += utf8Bytes(name) + utf8Bytes(value)
-    const problem = textProblem(name, `a name in ${at}`) ?? textProblem(value, `${at}[${quote(name)}]`)
-    if (problem !== null) return problem
   }
-  return bytes <= limits.headerBytesMax
-    ? null
-    : `${at} must be at most ${limits.headerBytesMax} bytes together, got ${bytes}`
+  if (bytes <= limits.headerBytesMax) return null
+  return `${at} must be at most ${limits.headerBytesMax} bytes, names and values together, got ${bytes}`
+}
+
+function malformedProblem(at: string): string {
+  return `${at} must be valid Unicode, got a lone surrogate: send bytes as base64`
 }
 
 // Lists, leases, pages.

@@ -54,3 +54,14 @@ export function originOf(id: string, tags: Tags): string {
 export function branchOf(tags: Tags): string | null {
   return tags[TAG_BRANCH] ?? null
 }
+
+/** What a schedule writes on each promise that it makes: it is the root of its own tree. These win over the user's. */
+export function occurrenceTags(scheduleId: string, promiseId: string): Tags {
+  return {
+    [TAG_SCHEDULE]: scheduleId,
+    [TAG_ORIGIN]: promiseId,
+    [TAG_BRANCH]: promiseId,
+    [TAG_PARENT]: promiseId,
+    [TAG_PREFIX]: promiseId,
+  }
+}
