@@ -1,0 +1,259 @@
+// `resonate tasks …`: the duty to run a promise's function. Reading and steering for operators; the rest lets a script
+// be a worker.
+
+import type { Action, CallbackAction, CreateAction, SettleAction, Tags, TaskRef, TaskState } from '@resonatehq/protocol'
+import { Command } from 'commander'
+import { duration, integer, jsonArray, jsonObject, positiveDuration, tags, taskState } from '../arguments.ts'
+import { promiseText, tasksText, taskText } from '../describe.ts'
+import { Failure } from '../exit.ts'
+import { example } from '../help.ts'
+import type { Io } from '../io.ts'
+import { printable } from '../output.ts'
+import { failUnreachable, openSession, type Session, withClientOptions } from '../session.ts'
+import { optionValue } from '../values.ts'
+import { noteMore } from './promises.ts'
+
+export function tasksCommand(io: Io): Command {
+  return withClientOptions(new Command('tasks'))
+    .alias('task')
+    .description('see and steer the tasks of promises')
+    .enablePositionalOptions()
+    .addCommand(get(io))
+    .addCommand(search(io))
+    .addCommand(steer(io, 'halt', 'keep a task from being handed out until it is continued', 'halted'))
+    .addCommand(steer(io, 'continue', 'let a halted task be handed out again', 'continued'))
+    .addCommand(create(io))
+    .addCommand(claim(io))
+    .addCommand(release(io))
+    .addCommand(heartbeat(io))
+    .addCommand(fence(io))
+    .addCommand(suspend(io))
+    .addCommand(complete(io))
+}
+
+const version = integer(0)
+
+function get(io: Io): Command {
+  return withClientOptions(new Command('get'))
+    .description('show a task')
+    .argument('<id>', 'the id of its promise')
+    .addHelpText('after', example('resonate tasks get order-42'))
+    .action(async (id: string, _options: unknown, command: Command) => {
+      const session = openSession(io, command)
+      const answer = await session.ask('task.get', { id })
+      session.out.data(answer, () => taskText(answer.task))
+    })
+}
+
+interface SearchOptions {
+  readonly state?: TaskState
+  readonly limit: number
+  readonly cursor?: string
+}
+
+function search(io: Io): Command {
+  return withClientOptions(new Command('search'))
+    .description('list tasks, in the order of their ids')
+    .option('--state <state>', 'only those in this state', taskState)
+    .option('--limit <n>', 'at most so many', integer(1, 1000), 100)
+    .option('--cursor <cursor>', 'go on where the last page ended')
+    .addHelpText('after', example('resonate tasks search --state acquired'))
+    .action(async (options: SearchOptions, command: Command) => {
+      const session = openSession(io, command)
+      const { state, limit, cursor } = options
+      const answer = await session.ask('task.search', {
+        limit,
+        ...(state === undefined ? {} : { state }),
+        ...(cursor === undefined ? {} : { cursor }),
+      })
+      session.out.data(answer, () => tasksText(answer.tasks))
+      noteMore(session, answer.cursor)
+    })
+}
+
+function steer(io: Io, name: 'halt' | 'continue', description: string, done: string): Command {
+  return withClientOptions(new Command(name))
+    .description(description)
+    .argument('<id>', 'the id of its promise')
+    .addHelpText('after', example(`resonate tasks ${name} order-42`))
+    .action(async (id: string, _options: unknown, command: Command) => {
+      const session = openSession(io, command)
+      const answer = await session.ask(`task.${name}`, { id })
+      session.out.data(answer, () => `${printable(id)} ${done}`)
+    })
+}
+
+interface CreateOptions {
+  readonly pid: string
+  readonly ttl: number
+  readonly timeout: number
+  readonly param?: string
+  readonly tags?: Tags
+}
+
+function create(io: Io): Command {
+  return withClientOptions(new Command('create'))
+    .description('create a promise and hold its task at once')
+    .argument('<id>')
+    .requiredOption('--pid <pid>', 'who holds the task')
+    .requiredOption('--ttl <duration>', 'how long the lease lasts without a heartbeat', positiveDuration)
+    .requiredOption('--timeout <duration>', 'how long the promise may stay pending', duration)
+    .option('--param <value>', 'what the promise is about: JSON, or text')
+    .option('--tags <json>', 'tags, as a JSON object of strings; needs a resonate:target', tags)
+    .addHelpText(
+      'after',
+      example(
+        'resonate tasks create job-1 --pid me --ttl 1m --timeout 1h --tags \'{"resonate:target": "poll://any@default"}\'',
+      ),
+    )
+    .action(async (id: string, options: CreateOptions, command: Command) => {
+      const { pid, ttl, timeout, param, tags = {} } = options
+      const action: CreateAction = {
+        kind: 'promise.create',
+        head: {},
+        data: { id, timeoutAt: io.now() + timeout, param: optionValue(param), tags },
+      }
+      const session = openSession(io, command)
+      showClaim(session, await session.ask('task.create', { pid, ttl, action }))
+    })
+}
+
+function claim(io: Io): Command {
+  return withClientOptions(new Command('claim'))
+    .alias('acquire')
+    .description('take a pending task under a lease')
+    .argument('<id>', 'the id of its promise')
+    .requiredOption('--version <n>', 'the version it is pending at', version)
+    .requiredOption('--pid <pid>', 'who takes it')
+    .requiredOption('--ttl <duration>', 'how long the lease lasts without a heartbeat', positiveDuration)
+    .addHelpText('after', example('resonate tasks claim order-42 --version 0 --pid me --ttl 1m'))
+    .action(async (id: string, options: { version: number; pid: string; ttl: number }, command: Command) => {
+      const { version, pid, ttl } = options
+      const session = openSession(io, command)
+      showClaim(session, await session.ask('task.acquire', { id, version, pid, ttl }))
+    })
+}
+
+function release(io: Io): Command {
+  return withClientOptions(new Command('release'))
+    .description('give a task back for others to take')
+    .argument('<id>', 'the id of its promise')
+    .requiredOption('--version <n>', 'the version it is held at', version)
+    .addHelpText('after', example('resonate tasks release order-42 --version 1'))
+    .action(async (id: string, options: { version: number }, command: Command) => {
+      const session = openSession(io, command)
+      const answer = await session.ask('task.release', { id, version: options.version })
+      session.out.data(answer, () => `${printable(id)} released`)
+    })
+}
+
+function heartbeat(io: Io): Command {
+  return withClientOptions(new Command('heartbeat'))
+    .description('renew the leases of tasks')
+    .requiredOption('--pid <pid>', 'who holds them')
+    .option(
+      '--tasks <json>',
+      'which, as a JSON array of {"id", "version"}; none means all that this pid holds',
+      jsonArray,
+    )
+    .addHelpText('after', example('resonate tasks heartbeat --pid me --tasks \'[{"id": "order-42", "version": 1}]\''))
+    .action(async (options: { pid: string; tasks?: unknown[] }, command: Command) => {
+      const session = openSession(io, command)
+      const tasks = (options.tasks ?? []) as TaskRef[]
+      const answer = await session.ask('task.heartbeat', { pid: options.pid, tasks })
+      session.out.data(answer, () => lostText(answer.lost ?? []))
+    })
+}
+
+function lostText(lost: readonly string[]): string {
+  return lost.length === 0 ? 'renewed' : `renewed, but no longer held: ${lost.map(printable).join(' ')}`
+}
+
+interface ActionOptions<A> {
+  readonly version: number
+  readonly action: A
+}
+
+function fence(io: Io): Command {
+  return withClientOptions(new Command('fence'))
+    .description('create or settle a promise on condition that the task is still held')
+    .argument('<id>', 'the id of the promise whose task is held')
+    .requiredOption('--version <n>', 'the version it is held at', version)
+    .requiredOption('--action <json>', 'a promise.create or promise.settle, as {"kind", "data"}', jsonObject)
+    .addHelpText(
+      'after',
+      example(
+        'resonate tasks fence order-42 --version 1 ' +
+          '--action \'{"kind": "promise.settle", "data": {"id": "order-42:0", "state": "resolved"}}\'',
+      ),
+    )
+    .action(async (id: string, options: ActionOptions<CreateAction | SettleAction>, command: Command) => {
+      const session = openSession(io, command)
+      const action = withHead(options.action)
+      const answer = await session.ask('task.fence', { id, version: options.version, action })
+      const { status } = answer.action.head
+      session.out.data(answer, () => `${answer.action.kind} ${status} ${JSON.stringify(answer.action.data)}`)
+      if (status !== 200) throw new Failure(`The task is held, but its ${answer.action.kind} was refused (${status}).`)
+    })
+}
+
+function suspend(io: Io): Command {
+  return withClientOptions(new Command('suspend'))
+    .description('put a task to sleep until one of the awaited promises settles')
+    .argument('<id>', 'the id of its promise')
+    .requiredOption('--version <n>', 'the version it is held at', version)
+    .requiredOption('--actions <json>', 'promise.register_callback actions, as a JSON array', jsonArray)
+    .addHelpText(
+      'after',
+      example(
+        'resonate tasks suspend order-42 --version 1 ' +
+          '--actions \'[{"kind": "promise.register_callback", "data": {"awaited": "order-42:0", "awaiter": "order-42"}}]\'',
+      ),
+    )
+    .action(async (id: string, options: { version: number; actions: unknown[] }, command: Command) => {
+      const session = openSession(io, command)
+      const actions = (options.actions as CallbackAction[]).map(withHead)
+      const reply = await session.client
+        .call('task.suspend', { id, version: options.version, actions })
+        .catch(failUnreachable)
+      if (!reply.ok) throw new Failure(reply.message)
+      session.out.data(reply.data, () =>
+        reply.status === 200 ? `${printable(id)} suspended` : `${printable(id)} goes on`,
+      )
+      if (reply.status === 300) throw new Failure('Not suspended: an awaited promise has settled already (300).')
+    })
+}
+
+function complete(io: Io): Command {
+  return withClientOptions(new Command('complete'))
+    .alias('fulfill')
+    .description('settle the promise of a task that is held')
+    .argument('<id>', 'the id of its promise')
+    .requiredOption('--version <n>', 'the version it is held at', version)
+    .requiredOption('--action <json>', 'a promise.settle of the same id, as {"kind", "data"}', jsonObject)
+    .addHelpText(
+      'after',
+      example(
+        'resonate tasks complete order-42 --version 1 ' +
+          '--action \'{"kind": "promise.settle", "data": {"id": "order-42", "state": "resolved"}}\'',
+      ),
+    )
+    .action(async (id: string, options: ActionOptions<SettleAction>, command: Command) => {
+      const session = openSession(io, command)
+      const action = withHead(options.action)
+      const answer = await session.ask('task.fulfill', { id, version: options.version, action })
+      session.out.data(answer, () => promiseText(answer.promise, io.now()))
+    })
+}
+
+/** Older servers insist on a head; nobody wants to type one. */
+function withHead<A extends Action<string, unknown>>(action: A): A {
+  return { ...action, head: action.head ?? {} }
+}
+
+function showClaim(
+  session: Session,
+  answer: { task: Parameters<typeof taskText>[0]; promise: Parameters<typeof promiseText>[0] },
+) {
+  session.out.data(answer, () => `${taskText(answer.task)}\n${promiseText(answer.promise, session.io.now())}`)
+}

@@ -1,0 +1,33 @@
+// Durations as people write and read them: `1h30m` in, `1h 30m` out. Milliseconds inside.
+
+const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
+type Unit = keyof typeof UNIT_MS
+
+const GRAMMAR = /^(\d+(ms|s|m|h|d))+$/
+const PART = /(\d+)(ms|s|m|h|d)/g
+
+/**
+ * Whole numbers with units, one after the other: `250ms`, `90s`, `1h30m`. `0` and the empty string are no time at all.
+ * Null where the text is none of these: a bare number says no unit, so it is not taken to mean one.
+ */
+export function parseDuration(text: string): number | null {
+  if (text === '' || text === '0') return 0
+  if (!GRAMMAR.test(text)) return null
+  const ms = [...text.matchAll(PART)].reduce((sum, [, count, unit]) => sum + Number(count) * UNIT_MS[unit as Unit], 0)
+  return Number.isSafeInteger(ms) ? ms : null
+}
+
+/** At most two units, the larger first: `850ms`, `1.2s`, `3m 5s`, `2h 10m`, `3d 4h`. */
+export function formatDuration(ms: number): string {
+  if (ms < 1_000) return `${Math.max(0, Math.round(ms))}ms`
+  if (ms < UNIT_MS.m) return `${Math.floor(ms / 100) / 10}s`
+  if (ms < UNIT_MS.h) return twoUnits(ms, 'm', 's')
+  if (ms < UNIT_MS.d) return twoUnits(ms, 'h', 'm')
+  return twoUnits(ms, 'd', 'h')
+}
+
+function twoUnits(ms: number, large: Unit, small: Unit): string {
+  const count = Math.floor(ms / UNIT_MS[large])
+  const rest = Math.floor((ms % UNIT_MS[large]) / UNIT_MS[small])
+  return rest === 0 ? `${count}${large}` : `${count}${large} ${rest}${small}`
+}

@@ -1,0 +1,36 @@
+// The process around the command line: hands it what is ambient, and takes its exit code. The only file here that
+// touches the process, the clock, timers or randomness.
+
+import { randomUUID } from 'node:crypto'
+import type { Io } from './io.ts'
+import { run } from './program.ts'
+
+const io: Io = {
+  stdout: sink(process.stdout),
+  stderr: sink(process.stderr),
+  env: process.env,
+  fetch: globalThis.fetch,
+  now: Date.now,
+  timer(delayMs, fn) {
+    const timer = setTimeout(fn, delayMs)
+    return () => clearTimeout(timer)
+  },
+  randomId: randomUUID,
+  onStopSignal(fn) {
+    process.on('SIGINT', fn).on('SIGTERM', fn)
+    return () => process.off('SIGINT', fn).off('SIGTERM', fn)
+  },
+  exit: (code) => process.exit(code),
+}
+
+function sink(stream: NodeJS.WriteStream) {
+  return { write: (text: string) => void stream.write(text), isTTY: stream.isTTY === true }
+}
+
+// A reader that has seen enough, `| head` for example, is no error.
+process.stdout.on('error', (fault: NodeJS.ErrnoException) => {
+  if (fault.code === 'EPIPE') process.exit(0)
+  throw fault
+})
+
+process.exitCode = await run(process.argv.slice(2), io)

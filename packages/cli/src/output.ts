@@ -1,0 +1,61 @@
+// What goes where: data to stdout, everything said about it to stderr. On a terminal, data is a table or a record to
+// read; for a program (stdout is a pipe or a file, or --json) it is the answer's data as indented JSON, as the published
+// `resonate` prints it. Nothing from a server reaches a terminal with its control characters alive.
+
+import type { Io } from './io.ts'
+
+export interface Output {
+  /** stdout carries JSON. */
+  readonly json: boolean
+  /** The result of the command. `text` is what a person reads instead of `data`. */
+  data(data: unknown, text: () => string): void
+  /** A line for whoever watches; never part of the result. */
+  note(text: string): void
+}
+
+export function createOutput(io: Io, options: { json: boolean }): Output {
+  const json = options.json || !io.stdout.isTTY
+  return {
+    json,
+    data: (data, text) => io.stdout.write(`${json ? JSON.stringify(data, null, 2) : text()}\n`),
+    note: (text) => io.stderr.write(`${text}\n`),
+  }
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not reach a terminal
+const CONTROL = /[\u0000-\u001f\u007f-\u009f]/g
+
+/** The text with control characters written out, so that an id or a value cannot steer the terminal. */
+export function printable(text: string): string {
+  return text.replace(CONTROL, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`)
+}
+
+/** Longer text ends in `…`. */
+export function shorten(text: string, length: number): string {
+  return text.length <= length ? text : `${text.slice(0, length - 1)}…`
+}
+
+/** A title and its fields, one a line. Fields without a value are left out. */
+export function recordText(
+  title: string,
+  fields: readonly (readonly [name: string, value: string | undefined])[],
+): string {
+  const present = fields.filter(([, value]) => value !== undefined && value !== '')
+  const width = Math.max(...present.map(([name]) => name.length))
+  const lines = present.map(([name, value]) => `  ${name.padEnd(width)}  ${printable(value ?? '')}`)
+  return [printable(title), ...lines].join('\n')
+}
+
+/** Columns under headings, as wide as they need to be. */
+export function tableText(headings: readonly string[], rows: readonly (readonly string[])[]): string {
+  const lines = [headings, ...rows.map((row) => row.map(printable))]
+  const widths = headings.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)))
+  return lines
+    .map((line) =>
+      line
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n')
+}

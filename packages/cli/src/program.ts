@@ -1,0 +1,73 @@
+// The command line as a function: arguments in, exit code out, everything else through `io`. Never touches the process.
+
+import { Command, CommanderError } from 'commander'
+import manifest from '../package.json' with { type: 'json' }
+import { invokeCommand } from './commands/invoke.ts'
+import { promisesCommand } from './commands/promises.ts'
+import { schedulesCommand } from './commands/schedules.ts'
+import { tasksCommand } from './commands/tasks.ts'
+import { treeCommand } from './commands/tree.ts'
+import { EXIT, type ExitCode, Failure } from './exit.ts'
+import { example } from './help.ts'
+import type { Io } from './io.ts'
+import { withClientOptions } from './session.ts'
+
+export async function run(args: readonly string[], io: Io): Promise<ExitCode> {
+  try {
+    await createProgram(io).parseAsync([...args], { from: 'user' })
+    return EXIT.ok
+  } catch (fault) {
+    return conclude(fault, io)
+  }
+}
+
+export function createProgram(io: Io): Command {
+  const program = withClientOptions(new Command('resonate'))
+    .description('Durable functions: run a server, call functions, look at what they do.')
+    .version(manifest.version)
+    .enablePositionalOptions()
+    .addHelpText('after', help())
+  for (const command of [invokeCommand, treeCommand, promisesCommand, tasksCommand, schedulesCommand]) {
+    program.addCommand(command(io))
+  }
+  for (const command of allCommands(program)) confine(command, io)
+  return program
+}
+
+/** A command and all below it. */
+export function allCommands(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(allCommands)]
+}
+
+/** Keeps commander from writing to, or ending, the process. */
+function confine(command: Command, io: Io): void {
+  command
+    .exitOverride()
+    .configureOutput({ writeOut: (text) => io.stdout.write(text), writeErr: (text) => io.stderr.write(text) })
+    .showHelpAfterError('(--help shows the usage and an example)')
+}
+
+function conclude(fault: unknown, io: Io): ExitCode {
+  if (fault instanceof Failure) {
+    io.stderr.write(`Error: ${fault.message}\n`)
+    return fault.code
+  }
+  if (fault instanceof CommanderError) {
+    return fault.code === 'commander.helpDisplayed' || fault.code === 'commander.version' ? EXIT.ok : EXIT.usage
+  }
+  io.stderr.write(`Error: the resonate command itself failed, which is a bug in it.\n${describe(fault)}\n`)
+  return EXIT.failed
+}
+
+function describe(fault: unknown): string {
+  return fault instanceof Error ? (fault.stack ?? fault.message) : String(fault)
+}
+
+function help(): string {
+  const codes = 'Exit codes: 0 done; 1 refused by the server, or no server; 2 wrong usage; with invoke --wait also\n'
+  return (
+    `\nPrints tables and records on a terminal, and JSON where stdout is a pipe or a file, or with --json.\n${codes}` +
+    '3 rejected or canceled, 4 timed out.\n' +
+    example('resonate dev', 'resonate invoke greet-1 --func greet --arg world', 'resonate tree greet-1')
+  )
+}

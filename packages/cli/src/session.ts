@@ -1,0 +1,72 @@
+// What a client command works with once its options are known: a connection to ask, and a place to answer.
+// The options that all client commands share are defined and read here and nowhere else.
+
+import type { Kind, RequestTable } from '@resonatehq/protocol'
+import type { Command } from 'commander'
+import { type Client, createClient, DEFAULT_URL, serverUrl, Unreachable } from './client.ts'
+import { EXIT, Failure } from './exit.ts'
+import type { Io } from './io.ts'
+import { createOutput, type Output } from './output.ts'
+
+export interface Session {
+  readonly io: Io
+  readonly client: Client
+  readonly out: Output
+  /** --json was given, terminal or not. */
+  readonly jsonAsked: boolean
+  /** Asks the server; a refusal or the lack of an answer ends the command. */
+  ask<K extends Kind>(kind: K, data: RequestTable[K]['data']): Promise<RequestTable[K]['answer']>
+}
+
+interface SharedOptions {
+  readonly server?: string
+  readonly token?: string
+  readonly json?: boolean
+}
+
+/** Gives a command the options of every client command. They may stand before or after a subcommand. */
+export function withClientOptions(command: Command): Command {
+  return command
+    .option('-S, --server <url>', `server to talk to (default: $RESONATE_URL, or ${DEFAULT_URL})`)
+    .option('-T, --token <jwt>', 'token to send (default: $RESONATE_TOKEN)')
+    .option('--json', 'print JSON also on a terminal')
+}
+
+export function openSession(io: Io, command: Command): Session {
+  const { server, token, json } = sharedOptions(command)
+  const text = server ?? nonEmpty(io.env.RESONATE_URL) ?? DEFAULT_URL
+  const url = serverUrl(text)
+  if (url === null) {
+    const source = server === undefined ? 'RESONATE_URL' : '--server'
+    throw new Failure(`${source} is to be a URL such as ${DEFAULT_URL}, not '${text}'.`, EXIT.usage)
+  }
+  const credentials = token ?? nonEmpty(io.env.RESONATE_TOKEN)
+  const client = createClient(io, { url, ...(credentials === undefined ? {} : { token: credentials }) })
+  const jsonAsked = json === true
+  const out = createOutput(io, { json: jsonAsked })
+  return { io, client, out, jsonAsked, ask: (kind, data) => ask(client, kind, data) }
+}
+
+async function ask<K extends Kind>(client: Client, kind: K, data: RequestTable[K]['data']) {
+  const reply = await client.call(kind, data).catch(failUnreachable)
+  if (!reply.ok) throw new Failure(reply.message)
+  return reply.data
+}
+
+export function failUnreachable(fault: unknown): never {
+  if (fault instanceof Unreachable) throw new Failure(fault.message)
+  throw fault
+}
+
+/** The nearest to the command's own name wins. */
+function sharedOptions(command: Command): SharedOptions {
+  let options: SharedOptions = {}
+  for (let level: Command | null = command; level !== null; level = level.parent) {
+    options = { ...level.opts<SharedOptions>(), ...options }
+  }
+  return options
+}
+
+function nonEmpty(text: string | undefined): string | undefined {
+  return text === '' ? undefined : text
+}
