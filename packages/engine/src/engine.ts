@@ -1,38 +1,371 @@
-// Contract draft (being written): what the server, the SDK's local mode and the simulator hold.
-import type { Answer, Message, Request } from '@resonatehq/protocol'
+// What makes a server of a machine and a store, without a socket: the lane, the timers, the placement and the delivery,
+// wired. Used by the server, by the SDK's local mode and by the simulator.
 
-/** Everything ambient, passed in. */
-export interface Platform {
-  /** Wall clock, ms since epoch. */
-  now(): number
-  /** Runs `fn` once after `delayMs`; returns its cancel. */
-  timer(delayMs: number, fn: () => void): () => void
-  /** Runs `fn` at the next macrotask. */
-  defer(fn: () => void): void
-  /** 0 ≤ x < 1. */
-  random(): number
-}
+import {
+  type Answer,
+  DEFAULT_CONFIG,
+  type DebugKind,
+  type MachineConfig,
+  type MachineKind,
+  type Request,
+  snapshotOf,
+  type TaskRef,
+} from '@resonatehq/protocol'
+import type { Store } from '@resonatehq/store'
+import type { Entry, Executed, Outgoing } from './batch.ts'
+import { Delivery, type Push, type WorkerPort } from './delivery.ts'
+import { Lane, type LaneLimits } from './lane.ts'
+import { type EngineObserver, type EngineStats, NO_OBSERVER } from './observer.ts'
+import { Placement, queuesOf } from './placement.ts'
+import type { Log, Platform } from './platform.ts'
+import { Timers } from './timers.ts'
 
-/** A worker connection as the engine sees it. */
-export interface WorkerPort {
-  readonly group: string
-  readonly pid: string
-  /** Tasks in hand at most; absent: any number. */
-  readonly capacity?: number
-  /** What it says of itself (sdk, version, host, functions). Shown to operators only. */
-  readonly info?: Readonly<Record<string, string>>
-  /** Hands a message over. False: it could not be taken now, and counts as not sent. */
-  send(message: Message): boolean
+export interface EngineOptions {
+  readonly store: Store
+  readonly platform: Platform
+  readonly log: Log
+  /** How to reach this server, as told in `execute` messages. */
+  readonly serverUrl: string
+  readonly machine?: MachineConfig
+  readonly limits?: Partial<LaneLimits>
+  /** Absent: pushed targets are not served. */
+  readonly push?: Push
+  readonly observer?: EngineObserver
+  /** How often comments are written to worker connections, ms. */
+  readonly keepAliveMs?: number
+  /** How long this server must have been up before it ends leases of workers without a connection, ms. */
+  readonly disconnectUptimeMs?: number
+  /** Unblocks that nobody fetched are dropped after this, ms. */
+  readonly messageRetentionMs?: number
+  /** Every executed request and step, for tests. */
+  readonly trace?: (executed: readonly Executed[]) => void
 }
 
 export interface Engine {
   /** Decides one request. Resolves after the commit that made the answer true; never rejects. */
-  submit(request: Request, options?: { debugTime?: number }): Promise<Answer>
-  /** Decides several in this order, in one batch where they fit. */
-  submitAll(requests: readonly Request[], options?: { debugTime?: number }): Promise<Answer[]>
+  submit(request: Request, options?: SubmitOptions): Promise<Answer>
+  /** Decides several in this order, in one batch. */
+  submitAll(requests: readonly Request[], options?: SubmitOptions): Promise<Answer[]>
   /** A worker connected. Call the returned function when its connection ended. */
   connect(port: WorkerPort): () => void
+  /** Resolves while the store answers. */
+  ping(): Promise<void>
+  /** The stored gauges and totals by name. */
+  counters(): Promise<Map<string, number>>
+  readonly stats: EngineStats
   start(): Promise<void>
   /** Stops timers and dispatch, finishes the batches in flight, closes the store. */
   stop(): Promise<void>
+}
+
+export interface SubmitOptions {
+  /** Decide at this instant instead of the store's. */
+  readonly debugTime?: number
+}
+
+const DEFAULT_LANE: LaneLimits = { batchMax: 1_000, queueMax: 20_000 }
+const SWEEP_MAX_MS = 1_000
+const SWEEP_LIMIT = 500
+/** Ready tasks that are read for the workers of a queue at a time. */
+const PULL_MAX = 500
+/** How often a server says that its workers live, ms. */
+const PRESENCE_EVERY_MS = 5_000
+/** Tasks of one heartbeat that are renewed in one batch. */
+const HEARTBEAT_PIECE = 500
+/** How often old messages are looked for, ms. */
+const RETENTION_EVERY_MS = 60_000
+
+export function createEngine(options: EngineOptions): Engine {
+  return new StoreEngine(options)
+}
+
+class StoreEngine implements Engine {
+  readonly #options: EngineOptions
+  readonly #store: Store
+  readonly #placement: Placement
+  readonly #lane: Lane
+  readonly #timers: Timers
+  readonly #delivery: Delivery
+  readonly #server: string
+  readonly #messageRetentionMs: number
+  readonly #pulling = new Set<string>()
+  #isPaused = false
+  #seenAt = 0
+  #retainedAt = 0
+
+  constructor(options: EngineOptions) {
+    const { store, platform, log, machine = DEFAULT_CONFIG, observer = NO_OBSERVER } = options
+    this.#options = options
+    this.#store = store
+    this.#server = `server-${Math.floor(platform.random() * 2 ** 48).toString(36)}`
+    this.#messageRetentionMs = options.messageRetentionMs ?? 24 * 3_600_000
+    const placement = new Placement({ canPush: options.push !== undefined })
+    const lane = new Lane({
+      store,
+      machine,
+      platform,
+      observer,
+      log,
+      limits: { ...DEFAULT_LANE, ...options.limits },
+      dispatcher: placement,
+      committed: (outgoing, armedAt) => this.#committed(outgoing, armedAt),
+      trace: options.trace,
+    })
+    this.#placement = placement
+    this.#lane = lane
+    this.#delivery = new Delivery({
+      store,
+      lane,
+      placement,
+      platform,
+      observer,
+      push: options.push ?? null,
+      serverUrl: options.serverUrl,
+      keepAliveMs: options.keepAliveMs ?? 15_000,
+    })
+    this.#timers = new Timers({
+      store,
+      lane,
+      platform,
+      log,
+      sweepMaxMs: SWEEP_MAX_MS,
+      sweepLimit: SWEEP_LIMIT,
+      disconnectGraceMs: machine.disconnectGraceMs,
+      presenceStaleMs: machine.presenceStaleMs,
+      disconnectUptimeMs: options.disconnectUptimeMs ?? 30_000,
+      swept: (now) => this.#swept(now),
+    })
+  }
+
+  async start(): Promise<void> {
+    await this.#store.open()
+    await this.#timers.start()
+  }
+
+  async stop(): Promise<void> {
+    this.#placement.isPaused = true
+    await this.#timers.stop()
+    await this.#lane.drained()
+    await this.#store.close()
+  }
+
+  ping(): Promise<void> {
+    return this.#store.ping()
+  }
+
+  counters(): Promise<Map<string, number>> {
+    return this.#store.counters()
+  }
+
+  get stats(): EngineStats {
+    return { queueLength: this.#lane.length, workers: this.#placement.workers() }
+  }
+
+  async submit(request: Request, options?: SubmitOptions): Promise<Answer> {
+    const [answer] = await this.submitAll([request], options)
+    return answer as Answer
+  }
+
+  submitAll(requests: readonly Request[], { debugTime }: SubmitOptions = {}): Promise<Answer[]> {
+    if (requests.some(isDebug) || requests.some(isLongHeartbeat)) return this.#oneByOne(requests, debugTime)
+    return this.#decide(requests as readonly Request<MachineKind>[], debugTime)
+  }
+
+  #decide(requests: readonly Request<MachineKind>[], now: number | undefined): Promise<Answer[]> {
+    if (this.#lane.isFull) return Promise.resolve(requests.map(() => TOO_BUSY))
+    return new Promise((resolve) => {
+      const answers: Answer[] = []
+      const answer = (given: Answer) => {
+        if (answers.push(given) === requests.length) resolve(answers)
+      }
+      if (requests.length === 0) return resolve(answers)
+      this.#lane.submit(requests.map((input): Entry => ({ kind: 'input', input, now, answer })))
+    })
+  }
+
+  async #oneByOne(requests: readonly Request[], debugTime: number | undefined): Promise<Answer[]> {
+    const answers: Answer[] = []
+    for (const request of requests) {
+      if (isDebug(request)) answers.push(await this.#debug(request, debugTime))
+      else if (isLongHeartbeat(request)) answers.push(await this.#longHeartbeat(request, debugTime))
+      else answers.push(...(await this.#decide([request as Request<MachineKind>], debugTime)))
+    }
+    return answers
+  }
+
+  /** Many tasks are renewed in several batches, so that others get their turn between them. */
+  async #longHeartbeat({ data }: Request<'task.heartbeat'>, debugTime: number | undefined): Promise<Answer> {
+    const lost: string[] = []
+    for (let from = 0; from < data.tasks.length; from += HEARTBEAT_PIECE) {
+      const tasks: readonly TaskRef[] = data.tasks.slice(from, from + HEARTBEAT_PIECE)
+      const [answer] = await this.#decide([{ kind: 'task.heartbeat', data: { pid: data.pid, tasks } }], debugTime)
+      if (answer?.status !== 200) return answer as Answer
+      lost.push(...(answer.data as { lost: string[] }).lost)
+    }
+    return { status: 200, data: { lost } }
+  }
+
+  #committed(outgoing: Outgoing, armedAt: number | null): void {
+    const { observer, log } = this.#options
+    if (outgoing.scheduled > 0) observer?.scheduled(outgoing.scheduled)
+    for (const { schedule, text } of outgoing.notes) log.warn({ schedule }, text)
+    this.#delivery.dispatch(outgoing)
+    for (const queue of this.#placement.takeRelieved()) this.#pull(queue)
+    if (armedAt !== null && !this.#isPaused) this.#timers.arm(armedAt)
+  }
+
+  connect(port: WorkerPort): () => void {
+    let isOpen = true
+    this.#delivery.open(port)
+    void this.#welcome(port, () => isOpen).catch((error: unknown) => {
+      this.#options.log.error(
+        { err: error, pid: port.pid },
+        'a worker could not be registered; it gets work when it reconnects',
+      )
+    })
+    return () => {
+      if (!isOpen) return
+      isOpen = false
+      this.#farewell(port)
+    }
+  }
+
+  async #welcome(port: WorkerPort, isOpen: () => boolean): Promise<void> {
+    const { group, pid, capacity = null, info = {} } = port
+    const now = await this.#store.now()
+    const row = { server: this.#server, group, pid, capacity, info, seenAt: now, goneAt: null }
+    this.#lane.submit([{ kind: 'input', input: { kind: 'worker.connect', data: { row } } }])
+    await this.#lane.alone(async () => {
+      const inHand = await this.#store.inHand({ worker: pid, now: await this.#store.now() })
+      if (isOpen()) this.#placement.add({ group, pid, capacity }, inHand)
+    })
+    for (const queue of queuesOf(port)) this.#pull(queue)
+    await this.#delivery.catchUp(port)
+  }
+
+  #farewell(port: WorkerPort): void {
+    if (!this.#delivery.close(port)) return
+    const { group, pid } = port
+    const withdrawn = this.#placement
+      .remove(port)
+      .map(
+        ({ id, version }): Entry => ({
+          kind: 'input',
+          input: { kind: 'task.withdraw', data: { id, version, worker: pid } },
+        }),
+      )
+    const left: Entry = {
+      kind: 'input',
+      input: { kind: 'worker.disconnect', data: { server: this.#server, group, pid } },
+    }
+    this.#lane.submit([left, ...withdrawn])
+    const graceMs = (this.#options.machine ?? DEFAULT_CONFIG).disconnectGraceMs
+    if (!this.#isPaused && graceMs > 0) this.#timers.arm(this.#options.platform.now() + graceMs + 1)
+  }
+
+  /** Offers what waits in a queue, as long as there is room; one reader of a queue at a time. */
+  #pull(queue: string): void {
+    if (this.#pulling.has(queue) || this.#isPaused) return this.#placement.leftover(queue)
+    this.#pulling.add(queue)
+    const done = () => this.#pulling.delete(queue)
+    void this.#pullAll(queue).then(done, (error: unknown) => {
+      done()
+      this.#placement.leftover(queue)
+      this.#options.log.error({ err: error, queue }, 'reading ready tasks failed; trying again with the next change')
+    })
+  }
+
+  async #pullAll(queue: string): Promise<void> {
+    for (;;) {
+      const limit = this.#placement.room(queue, PULL_MAX)
+      if (limit === 0) return this.#placement.leftover(queue)
+      this.#placement.reading(queue)
+      const tasks = await this.#store.ready({ queues: [queue], now: await this.#store.now(), limit })
+      if (tasks.length === limit) this.#placement.leftover(queue)
+      await this.#lane.settled(tasks.map(({ id }): Entry => ({ kind: 'place', id })))
+      if (tasks.length < limit) return
+    }
+  }
+
+  /** What is looked at from time to time, along with the timers. */
+  async #swept(now: number): Promise<void> {
+    if (!this.#delivery.isEmpty && now - this.#seenAt >= PRESENCE_EVERY_MS) {
+      this.#seenAt = now
+      await this.#lane.settled([{ kind: 'input', input: { kind: 'server.seen', data: { server: this.#server } } }])
+    }
+    await this.#delivery.pushOwed()
+    if (now - this.#retainedAt >= RETENTION_EVERY_MS) {
+      this.#retainedAt = now
+      const old = await this.#store.unblocksBefore({ createdAt: now - this.#messageRetentionMs, limit: SWEEP_LIMIT })
+      await this.#lane.settled(
+        old.map(
+          ({ id, address }): Entry => ({ kind: 'input', input: { kind: 'unblock.sent', data: { id, address } } }),
+        ),
+      )
+    }
+  }
+
+  // debug.*: steering the engine, only where the server has debugging switched on.
+
+  async #debug(request: Request<DebugKind>, debugTime: number | undefined): Promise<Answer> {
+    switch (request.kind) {
+      case 'debug.start':
+        await this.#pause()
+        return { status: 200, data: {} }
+      case 'debug.stop':
+        await this.#resume()
+        return { status: 200, data: {} }
+      case 'debug.reset':
+        await this.#lane.alone(() => this.#store.reset())
+        return { status: 200, data: {} }
+      case 'debug.tick':
+        await this.#tick(request.data.time)
+        return { status: 200, data: [] }
+      case 'debug.snap': {
+        const rows = await this.#lane.alone(() => this.#store.snapshot())
+        const now = debugTime ?? (await this.#store.now())
+        return { status: 200, data: snapshotOf(rows, { now, serverUrl: this.#options.serverUrl }) }
+      }
+    }
+  }
+
+  async #pause(): Promise<void> {
+    this.#isPaused = true
+    this.#placement.isPaused = true
+    await this.#timers.stop()
+    await this.#lane.alone(async () => {})
+  }
+
+  async #resume(): Promise<void> {
+    if (!this.#isPaused) return
+    this.#isPaused = false
+    this.#placement.isPaused = false
+    await this.#timers.start()
+    for (const worker of this.#placement.workers()) for (const queue of queuesOf(worker)) this.#pull(queue)
+  }
+
+  /** Fires all that is due at `time`, until only dispatches that nobody can take are left. */
+  async #tick(time: number): Promise<void> {
+    const wasPaused = this.#placement.isPaused
+    this.#placement.isPaused = false
+    for (;;) {
+      const entries = await this.#timers.due(time, time)
+      const steps = entries.filter((entry) => entry.kind !== 'place')
+      await this.#lane.settled(steps)
+      if (steps.length === 0) break
+    }
+    const ready = await this.#store.ripened({ after: 0, until: time, limit: Number.MAX_SAFE_INTEGER })
+    await this.#lane.settled(ready.map(({ id }): Entry => ({ kind: 'place', id, now: time })))
+    this.#placement.isPaused = wasPaused
+  }
+}
+
+const TOO_BUSY: Answer = { status: 503, data: 'too many requests are waiting for the store: ask again in a second' }
+
+function isDebug(request: Request): request is Request<DebugKind> {
+  return request.kind.startsWith('debug.')
+}
+
+function isLongHeartbeat(request: Request): request is Request<'task.heartbeat'> {
+  return request.kind === 'task.heartbeat' && request.data.tasks.length > HEARTBEAT_PIECE
 }

@@ -1,6 +1,37 @@
 export * from './address.ts'
 export * from './cron.ts'
 export * from './ids.ts'
+export * from './machine/effects.ts'
+export { DEFAULT_CONFIG, type Env, type MachineConfig } from './machine/env.ts'
+export { addFootprint } from './machine/footprint.ts'
+export { owed, type Step, type StepKind, type StepTable, WORKER_FORGET_MS } from './machine/internal.ts'
+export { Ordered } from './machine/ordered.ts'
+export {
+  executeMessage,
+  projectPromise,
+  projectTask,
+  promiseRecord,
+  revokeMessage,
+  scheduleRecord,
+  taskRecord,
+  unblockMessage,
+} from './machine/project.ts'
+export * from './machine/rows.ts'
+export { dueOccurrences } from './machine/schedule.ts'
+export {
+  compareDue,
+  compareUnblocks,
+  cutPage,
+  type Due,
+  handOf,
+  type SnapshotRows,
+  snapshotOf,
+  Tables,
+  unblockKey,
+  WAITERS_PAGE,
+} from './machine/tables.ts'
+export { decide, type Input, isStep } from './machine/transition.ts'
+export { type Changes, emptyLoad, type Loaded, WorkingSet } from './machine/working-set.ts'
 export * from './parse.ts'
 export * from './records.ts'
 export * from './requests.ts'

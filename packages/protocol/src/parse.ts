@@ -65,12 +65,13 @@ type Fields<T> = { readonly [K in keyof Required<T>]: Reader<T[K]> }
 /** An object with these fields. What a reader leaves undefined is left out. */
 function fields<T>(readers: Fields<T>): Reader<T> {
   const entries = Object.entries<Reader<unknown>>(readers)
+  const stepTo = (name: string) => (/^\w+$/.test(name) ? name : `[${quote(name)}]`)
   return (value, limits) => {
     if (!isObject(value)) return expected('an object', value)
     const out: Record<string, unknown> = {}
     for (const [name, read] of entries) {
       const part = read(value[name], limits)
-      if (part instanceof Problem) return part.within(name)
+      if (part instanceof Problem) return part.within(stepTo(name))
       if (part !== undefined) out[name] = part
     }
     return out as T

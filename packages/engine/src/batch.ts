@@ -1,0 +1,251 @@
+// One batch: requests and steps decided in order on one working set, and what follows from them in the same commit:
+// waking who waited for what was settled, offering what became ready.
+// B1. Nothing outside sees a batch before its commit. B2. A request that throws is answered 500 and leaves no effect.
+// B3. Follow-ups touch only what the transaction has locked; the rest is left to a batch of its own (`later`).
+
+import {
+  type Answer,
+  type Changes,
+  type Decision,
+  decide,
+  type Effect,
+  type Input,
+  type MachineConfig,
+  Miss,
+  type Needs,
+  owed,
+  type PromiseRow,
+  type Step,
+  type TaskRow,
+  WorkingSet,
+} from '@resonatehq/protocol'
+import type { Transaction } from '@resonatehq/store'
+
+/** What a batch is made of. `now`: the instant to decide at, where it is not the store's own (debug time). */
+export type Entry =
+  | { readonly kind: 'input'; readonly input: Input; readonly now?: At; readonly answer?: (answer: Answer) => void }
+  /** A promise whose time has come: settle it, or wake who waits for it. */
+  | { readonly kind: 'wake'; readonly id: string; readonly now?: At }
+  /** A task that may be ready: offer it. */
+  | { readonly kind: 'place'; readonly id: string; readonly now?: At }
+
+/** Where tasks go. Told of every move as it is decided, so that the next choice in the same batch knows of it. */
+export interface Dispatcher {
+  /** To whom a ready task is offered: a worker, or its target's URL (null). Undefined: nobody can take it now. */
+  choose(task: TaskRow): string | null | undefined
+  moved(before: TaskRow | null, after: TaskRow): void
+}
+
+type At = number | undefined
+
+/** What leaves after the commit. */
+export interface Outgoing {
+  readonly executes: { readonly effect: Extract<Effect, { kind: 'execute' }>; readonly readyAt: number | null }[]
+  readonly revokes: Extract<Effect, { kind: 'revoke' }>[]
+  readonly unblocks: { readonly address: string; readonly promise: PromiseRow }[]
+  readonly notes: Extract<Effect, { kind: 'note' }>[]
+  readonly scheduled: number
+}
+
+/** One executed request or step, for tests that replay a run on the bare machine. */
+export interface Executed {
+  readonly now: number
+  readonly input: Input
+  readonly decision: Decision
+}
+
+/** Rows outside the locked ones are needed: roll back, and begin again with these too. */
+export class Uncovered extends Error {
+  readonly needs: Needs
+
+  constructor(needs: Needs) {
+    super('rows outside the locked ones are needed')
+    this.needs = needs
+  }
+}
+
+export interface BatchContext {
+  readonly config: MachineConfig
+  readonly dispatcher: Dispatcher
+  /** A bug: what threw, on which kind. */
+  readonly failed: (error: unknown, kind: string) => void
+}
+
+export class Batch {
+  readonly #transaction: Transaction
+  readonly #context: BatchContext
+  readonly #set = new WorkingSet()
+  readonly #moves: { before: TaskRow | null; after: TaskRow }[] = []
+  readonly #ready = new Map<string, At>()
+  readonly #answers: (() => void)[] = []
+  readonly outgoing = { executes: [], revokes: [], unblocks: [], notes: [], scheduled: 0 } as Mutable<Outgoing>
+  readonly later: Entry[] = []
+  readonly executed: Executed[] = []
+
+  constructor(transaction: Transaction, context: BatchContext) {
+    this.#transaction = transaction
+    this.#context = context
+    this.#set.absorb(transaction.loaded)
+  }
+
+  async decideAll(entries: readonly Entry[]): Promise<void> {
+    for (const entry of entries) {
+      const work = this.#enter(entry)
+      // Awaiting only where something had to be loaded keeps the common case synchronous.
+      if (work) await work
+    }
+    for (const [id, at] of this.#ready) await this.#place(id, at)
+  }
+
+  #enter(entry: Entry): Promise<void> | undefined {
+    switch (entry.kind) {
+      case 'input':
+        return this.#decide(entry.input, entry.now, entry.answer)
+      case 'wake':
+        return this.#wake(entry.id, entry.now)
+      case 'place':
+        this.#ready.set(entry.id, entry.now)
+        return
+    }
+  }
+
+  /** `at`: debug time, handed on to what follows; without it everything is decided at the store's instant. */
+  #decide(input: Input, at: At, answer?: (answer: Answer) => void): Promise<void> | undefined {
+    try {
+      return this.#carryOut(input, at, this.#decision(input, this.#now(at)), answer)
+    } catch (error) {
+      if (!(error instanceof Miss)) throw error
+      return this.#load(error.needs).then(() => this.#decide(input, at, answer))
+    }
+  }
+
+  #now(at: At): number {
+    return at ?? this.#transaction.now
+  }
+
+  /** Throws only Miss. B2. */
+  #decision(input: Input, now: number): Decision {
+    try {
+      return decide({ view: this.#set, now, config: this.#context.config }, input)
+    } catch (error) {
+      if (error instanceof Miss) throw error
+      this.#context.failed(error, input.kind)
+      const data = `internal error while deciding ${input.kind}: nothing was changed; please report it with the server's log`
+      return { answer: { status: 500, data }, effects: [] }
+    }
+  }
+
+  #carryOut(input: Input, at: At, decision: Decision, answer?: (answer: Answer) => void): Promise<void> | undefined {
+    this.executed.push({ now: this.#now(at), input, decision })
+    if (answer) this.#answers.push(() => answer(decision.answer))
+    const owing: string[] = []
+    for (const effect of decision.effects) {
+      this.#note(effect, at, input)
+      if (effect.kind === 'promise' && isOwing(effect.row, this.#now(at))) owing.push(effect.row.id)
+    }
+    this.#set.apply(decision.effects)
+    return owing.length === 0 ? undefined : this.#wakeEach(owing, at)
+  }
+
+  #note(effect: Effect, at: At, input: Input): void {
+    switch (effect.kind) {
+      case 'task':
+        return this.#move(effect.row, at)
+      case 'execute':
+        this.outgoing.executes.push({ effect, readyAt: this.#set.task(effect.id)?.readyAt ?? null })
+        return
+      case 'revoke':
+        this.outgoing.revokes.push(effect)
+        return
+      case 'note':
+        this.outgoing.notes.push(effect)
+        return
+      case 'unblock.add': {
+        const { id, address } = effect.row
+        this.outgoing.unblocks.push({ address, promise: this.#set.promise(id) as PromiseRow })
+        return
+      }
+      case 'promise':
+        if (input.kind === 'schedule.fire') this.outgoing.scheduled++
+        return
+    }
+  }
+
+  #move(after: TaskRow, at: At): void {
+    const before = this.#set.task(after.id)
+    this.#moves.push({ before, after })
+    this.#context.dispatcher.moved(before, after)
+    if (after.state === 'pending' && after.dueAt !== null && after.dueAt <= this.#now(at)) this.#ready.set(after.id, at)
+  }
+
+  async #wakeEach(ids: readonly string[], at: At): Promise<void> {
+    for (const id of ids) await this.#wake(id, at)
+  }
+
+  async #wake(id: string, at: At): Promise<void> {
+    for (const step of await this.#read(() => owed(this.#set, id, this.#now(at)))) {
+      if (this.#reaches(step)) await this.#decide(step, at)
+      else this.later.push({ kind: 'input', input: step, now: at })
+    }
+    const isSettled = this.#set.promise(id)?.state !== 'pending'
+    // More wait than were loaded: the next page is for a batch of its own.
+    if (isSettled && (await this.#read(() => this.#set.waiters(id))).more)
+      this.later.push({ kind: 'wake', id, now: at })
+  }
+
+  /** B3. */
+  #reaches(step: Step): boolean {
+    return step.kind !== 'promise.resume' || this.#transaction.covers(step.data.awaiter)
+  }
+
+  async #place(id: string, at: At): Promise<void> {
+    const task = await this.#read(() => this.#set.task(id))
+    if (task?.state !== 'pending' || task.dueAt === null || task.dueAt > this.#now(at)) return
+    const worker = this.#context.dispatcher.choose(task)
+    if (worker !== undefined) await this.#decide({ kind: 'task.dispatch', data: { id, worker } }, at)
+  }
+
+  async #read<T>(read: () => T): Promise<T> {
+    for (;;) {
+      try {
+        return read()
+      } catch (error) {
+        if (!(error instanceof Miss)) throw error
+        await this.#load(error.needs)
+      }
+    }
+  }
+
+  async #load(needs: Needs): Promise<void> {
+    for (const id of needs.ids) if (!this.#transaction.covers(id)) throw new Uncovered(needs)
+    this.#set.absorb(await this.#transaction.load(needs))
+  }
+
+  get isUnchanged(): boolean {
+    return this.#set.isUnchanged
+  }
+
+  changes(): Changes {
+    return this.#set.changes()
+  }
+
+  /** B1: call after the commit. */
+  answer(): void {
+    for (const answer of this.#answers) answer()
+  }
+
+  /** The batch did not commit: what the dispatcher was told is taken back. */
+  revert(): void {
+    for (const { before, after } of this.#moves.toReversed()) if (before) this.#context.dispatcher.moved(after, before)
+    for (const { before, after } of this.#moves) {
+      if (!before) this.#context.dispatcher.moved(after, { ...after, state: 'fulfilled', worker: null })
+    }
+  }
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] }
+
+/** Settled, and someone still waits. */
+function isOwing(promise: PromiseRow, now: number): boolean {
+  return promise.state !== 'pending' && promise.wakeAt !== null && promise.wakeAt <= now
+}

@@ -1,0 +1,216 @@
+// Messages: from the commit that made them true to the connection or the URL that takes them.
+// D1. An `execute` that no connection took is withdrawn at once: the task is due again. D2. An `unblock` stays in the store
+// until it was written to a live connection or answered 2xx; what was written within a connection's last keep-alive
+// window before it ended is owed again. Duplicates are fine, loss is not. D3. A slow target delays nobody else.
+
+import {
+  executeMessage,
+  type Message,
+  type PromiseRow,
+  parseAddress,
+  revokeMessage,
+  unblockMessage,
+} from '@resonatehq/protocol'
+import type { Store } from '@resonatehq/store'
+import type { Entry, Outgoing } from './batch.ts'
+import type { Lane } from './lane.ts'
+import type { EngineObserver } from './observer.ts'
+import { type Placement, queuesOf } from './placement.ts'
+import type { Platform } from './platform.ts'
+
+/** A worker connection, as the engine sees it. */
+export interface WorkerPort {
+  readonly group: string
+  readonly pid: string
+  /** Tasks in hand at most; absent: any number. */
+  readonly capacity?: number
+  /** It wants to be told when a task that it holds is lost. */
+  readonly revoke?: boolean
+  /** What it says of itself (sdk, version, host, functions). Shown to operators only. */
+  readonly info?: Readonly<Record<string, string>>
+  /** Hands a message over. False: it could not be taken now, and counts as not sent. Must not call back into the engine. */
+  send(message: Message): boolean
+}
+
+/** POSTs a message to a URL. True: answered 2xx. Bounds its own concurrency; never rejects. */
+export type Push = (url: string, message: Message) => Promise<boolean>
+
+export interface DeliveryOptions {
+  readonly store: Store
+  readonly lane: Lane
+  readonly placement: Placement
+  readonly platform: Platform
+  readonly observer: EngineObserver
+  readonly push: Push | null
+  readonly serverUrl: string
+  /** What was written less than this before a connection ended may not have arrived, ms. */
+  readonly keepAliveMs: number
+}
+
+interface Sent {
+  readonly id: string
+  readonly address: string
+  readonly at: number
+}
+
+interface Connection {
+  readonly port: WorkerPort
+  /** Unblocks of the last keep-alive window. */
+  sent: Sent[]
+}
+
+/** Back-off of a pushed `unblock` that was not taken: 1 s, doubling, to 60 s. */
+const PUSH_RETRY_MS = 1_000
+const PUSH_RETRY_MAX_MS = 60_000
+
+export class Delivery {
+  readonly #options: DeliveryOptions
+  /** By group, then pid. */
+  readonly #connections = new Map<string, Map<string, Connection[]>>()
+  /** Pushed unblocks under way or waiting for their next attempt. */
+  readonly #pushing = new Set<string>()
+
+  constructor(options: DeliveryOptions) {
+    this.#options = options
+  }
+
+  open(port: WorkerPort): void {
+    const group = this.#connections.get(port.group) ?? new Map<string, Connection[]>()
+    group.set(port.pid, [...(group.get(port.pid) ?? []), { port, sent: [] }])
+    this.#connections.set(port.group, group)
+  }
+
+  /** The connection ended. True: it was the worker's last one to this server in this group. */
+  close(port: WorkerPort): boolean {
+    const group = this.#connections.get(port.group)
+    const ended = group?.get(port.pid)?.find((connection) => connection.port === port)
+    const left = group?.get(port.pid)?.filter((connection) => connection !== ended) ?? []
+    if (left.length > 0) group?.set(port.pid, left)
+    else group?.delete(port.pid)
+    if (group?.size === 0) this.#connections.delete(port.group)
+    this.#options.lane.submit(this.#recent(ended).map(({ id, address }) => requeue(id, address)))
+    return left.length === 0
+  }
+
+  get isEmpty(): boolean {
+    return this.#connections.size === 0
+  }
+
+  /** After a commit. */
+  dispatch({ executes, revokes, unblocks }: Outgoing): void {
+    const undone: Entry[] = []
+    for (const { effect, readyAt } of executes) {
+      const { id, version, address, worker } = effect
+      const message = executeMessage({ id, version }, this.#options.serverUrl)
+      if (worker === null) this.#pushExecute(address, message)
+      else if (this.#sendTo(address, worker, message)) this.#told('execute', readyAt)
+      else undone.push({ kind: 'input', input: { kind: 'task.withdraw', data: { id, version, worker } } })
+    }
+    for (const { id, version, pid } of revokes) this.#revoke(pid, revokeMessage({ id, version }))
+    const sent = unblocks.filter(({ address, promise }) => this.#unblock(address, promise))
+    this.#options.lane.submit([...undone, ...sent.map(({ address, promise }) => handedOver(promise.id, address))])
+  }
+
+  /** Sends what is owed to a worker that has just connected. */
+  async catchUp(worker: { readonly group: string; readonly pid: string }): Promise<void> {
+    const limit = 500
+    for (;;) {
+      const owed = await this.#options.store.unblocks({ queues: queuesOf(worker), limit })
+      const sent = owed.filter(({ row, promise }) => this.#unblock(row.address, promise))
+      await this.#options.lane.settled(sent.map(({ row }) => handedOver(row.id, row.address)))
+      // What could not be written now waits for the next connection, or the next sweep.
+      if (owed.length < limit || sent.length === 0) return
+    }
+  }
+
+  /** Pushes what is owed to URLs and is not under way already. */
+  async pushOwed(): Promise<void> {
+    if (!this.#options.push) return
+    const owed = await this.#options.store.unblocksPushed({ limit: 500 })
+    for (const { row, promise } of owed) this.#unblock(row.address, promise)
+  }
+
+  #sendTo(address: string, pid: string, message: Message): boolean {
+    const parsed = parseAddress(address)
+    const group = parsed && parsed.kind !== 'push' ? parsed.group : ''
+    const connections = this.#connections.get(group)?.get(pid) ?? []
+    return connections.some(({ port }) => port.send(message))
+  }
+
+  #told(kind: 'execute' | 'unblock' | 'revoke', readyAt: number | null): void {
+    const { observer, platform } = this.#options
+    if (readyAt === null) observer.sent(kind)
+    else observer.sent(kind, platform.now() - readyAt)
+  }
+
+  #pushExecute(url: string, message: Message): void {
+    // Not taken: the task is due again after the retry timeout.
+    void this.#options.push?.(url, message).then((isTaken) => isTaken && this.#told('execute', null))
+  }
+
+  #revoke(pid: string, message: Message): void {
+    for (const group of this.#connections.values()) {
+      for (const { port } of group.get(pid) ?? []) {
+        if (port.revoke && port.send(message)) this.#told('revoke', null)
+      }
+    }
+  }
+
+  /** True: written to a live connection. */
+  #unblock(address: string, promise: PromiseRow): boolean {
+    const parsed = parseAddress(address)
+    if (parsed === null) return false
+    if (parsed.kind === 'push') {
+      this.#pushUnblock(address, promise, PUSH_RETRY_MS)
+      return false
+    }
+    const group = this.#connections.get(parsed.group)
+    const own = group?.get(parsed.pid ?? '') ?? []
+    const others = parsed.kind === 'any' ? [...(group?.values() ?? [])].flat() : []
+    for (const connection of [...own, ...others]) {
+      if (!connection.port.send(unblockMessage(promise))) continue
+      this.#remember(connection, promise.id, address)
+      this.#told('unblock', null)
+      return true
+    }
+    return false
+  }
+
+  #pushUnblock(url: string, promise: PromiseRow, retryMs: number): void {
+    const key = `${promise.id}\0${url}`
+    const { push, lane, platform } = this.#options
+    if (!push || this.#pushing.has(key)) return
+    this.#pushing.add(key)
+    void push(url, unblockMessage(promise)).then((isTaken) => {
+      if (isTaken) {
+        this.#told('unblock', null)
+        void lane.settled([handedOver(promise.id, url)]).then(() => this.#pushing.delete(key))
+        return
+      }
+      platform.timer(retryMs, () => {
+        this.#pushing.delete(key)
+        this.#pushUnblock(url, promise, Math.min(retryMs * 2, PUSH_RETRY_MAX_MS))
+      })
+    })
+  }
+
+  #remember(connection: Connection, id: string, address: string): void {
+    const at = this.#options.platform.now()
+    connection.sent.push({ id, address, at })
+    // Trimmed now and then, not on each message.
+    if (connection.sent.length % 256 === 0) connection.sent = this.#recent(connection)
+  }
+
+  #recent(connection: Connection | undefined): Sent[] {
+    const since = this.#options.platform.now() - this.#options.keepAliveMs
+    return connection?.sent.filter(({ at }) => at >= since) ?? []
+  }
+}
+
+function handedOver(id: string, address: string): Entry {
+  return { kind: 'input', input: { kind: 'unblock.sent', data: { id, address } } }
+}
+
+function requeue(id: string, address: string): Entry {
+  return { kind: 'input', input: { kind: 'unblock.requeue', data: { id, address } } }
+}

@@ -1,0 +1,6 @@
+export type { Executed } from './batch.ts'
+export type { Push, WorkerPort } from './delivery.ts'
+export { createEngine, type Engine, type EngineOptions, type SubmitOptions } from './engine.ts'
+export type { LaneLimits } from './lane.ts'
+export { type EngineObserver, type EngineStats, NO_OBSERVER, type WorkerStats } from './observer.ts'
+export type { Log, Platform } from './platform.ts'

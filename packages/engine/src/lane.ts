@@ -1,0 +1,208 @@
+// The lane. Requests gather while the previous batch commits; then one load, all decisions in memory, one write.
+// L1. At most one batch is in flight. L2. Entries are decided in arrival order; a group that was submitted together stays
+// together. L3. No answer and no message leaves before the commit that made it true. L4. What waits is bounded: past
+// `queueMax` requests are refused with 503; the server's own steps are few and always taken.
+
+import { type Answer, addFootprint, type Changes, type MachineConfig, Needs } from '@resonatehq/protocol'
+import type { Store, Transaction } from '@resonatehq/store'
+import { Batch, type Dispatcher, type Entry, type Executed, type Outgoing, Uncovered } from './batch.ts'
+import type { EngineObserver } from './observer.ts'
+import type { Log, Platform } from './platform.ts'
+
+export interface LaneLimits {
+  /** Entries in one batch. */
+  readonly batchMax: number
+  /** Requests that wait for their batch. */
+  readonly queueMax: number
+}
+
+export interface LaneOptions {
+  readonly store: Store
+  readonly machine: MachineConfig
+  readonly limits: LaneLimits
+  readonly platform: Platform
+  readonly dispatcher: Dispatcher
+  readonly observer: EngineObserver
+  readonly log: Log
+  /** After each commit: what may leave now, and when something becomes due. */
+  readonly committed: (outgoing: Outgoing, armedAt: number | null) => void
+  /** For tests that replay a run. */
+  readonly trace?: (executed: readonly Executed[]) => void
+}
+
+interface Group {
+  readonly entries: readonly Entry[]
+  /** Runs by itself between two batches, instead of entries. */
+  readonly alone?: () => Promise<void>
+  readonly enteredAt: number
+}
+
+interface Attempt {
+  readonly batch: Batch
+  readonly changes: Changes
+  readonly loadMs: number
+  readonly commitMs: number
+}
+
+export class Lane {
+  readonly #options: LaneOptions
+  readonly #queue: Group[] = []
+  #waiting = 0
+  #isRunning = false
+  #idle: (() => void)[] = []
+
+  constructor(options: LaneOptions) {
+    this.#options = options
+  }
+
+  /** Entries waiting for their batch. */
+  get length(): number {
+    return this.#waiting
+  }
+
+  get isFull(): boolean {
+    return this.#waiting >= this.#options.limits.queueMax
+  }
+
+  /** Enqueues entries that are decided in one batch. */
+  submit(entries: readonly Entry[]): void {
+    if (entries.length === 0) return
+    this.#push({ entries, enteredAt: this.#options.platform.ticks() })
+  }
+
+  /** Enqueues the server's own steps; resolves once they are committed, or have failed. */
+  settled(entries: readonly Entry[]): Promise<void> {
+    if (entries.length === 0) return Promise.resolve()
+    this.submit(entries)
+    return this.alone(async () => {})
+  }
+
+  /** Runs `work` when no batch is in flight, after all that was submitted before. */
+  alone<T>(work: () => Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const alone = () => work().then(resolve, reject)
+      this.#push({ entries: [], alone, enteredAt: this.#options.platform.ticks() })
+    })
+  }
+
+  /** Resolves when nothing waits and nothing is in flight. */
+  drained(): Promise<void> {
+    if (!this.#isRunning) return Promise.resolve()
+    return new Promise((resolve) => this.#idle.push(resolve))
+  }
+
+  #push(group: Group): void {
+    this.#queue.push(group)
+    this.#waiting += group.entries.length
+    if (this.#isRunning) return
+    this.#isRunning = true
+    this.#options.platform.defer(() => void this.#run())
+  }
+
+  async #run(): Promise<void> {
+    while (this.#queue.length > 0) {
+      const groups = this.#take()
+      const [first] = groups
+      if (first?.alone) await first.alone()
+      else await this.#execute(groups)
+      // A macrotask, so that what arrived meanwhile is read and joins the next batch.
+      await new Promise<void>((resolve) => this.#options.platform.defer(resolve))
+    }
+    this.#isRunning = false
+    for (const resolve of this.#idle.splice(0)) resolve()
+  }
+
+  #take(): Group[] {
+    let count = 0
+    let size = 0
+    for (const group of this.#queue) {
+      const isOver = size + group.entries.length > this.#options.limits.batchMax
+      if (count > 0 && (group.alone || isOver)) break
+      count++
+      size += group.entries.length
+      if (group.alone) break
+    }
+    this.#waiting -= size
+    return this.#queue.splice(0, count)
+  }
+
+  async #execute(groups: readonly Group[]): Promise<void> {
+    const entries = groups.length === 1 && groups[0] ? groups[0].entries : groups.flatMap((group) => group.entries)
+    const needs = this.#needsOf(entries)
+    const { platform, observer } = this.#options
+    const startedAt = platform.ticks()
+    try {
+      const { batch, changes, loadMs, commitMs } = await this.#attempt(entries, needs)
+      const waitMs = startedAt - (groups[0]?.enteredAt ?? startedAt)
+      observer.batch({ requests: entries.length, waitMs, loadMs, commitMs })
+      this.#options.trace?.(batch.executed)
+      batch.answer()
+      this.#options.committed(batch.outgoing, armedAt(changes))
+      this.submit(batch.later)
+    } catch (error) {
+      this.#refuse(entries, error)
+    }
+  }
+
+  #needsOf(entries: readonly Entry[]): Needs {
+    const needs = new Needs()
+    for (const entry of entries) {
+      if (entry.kind === 'input') addFootprint(needs, entry.input, this.#options.machine)
+      else needs.ids.add(entry.id)
+      if (entry.kind === 'wake') needs.waiters.add(entry.id)
+    }
+    return needs
+  }
+
+  /** One go, or several: where rows outside the locked ones were needed, everything is decided again under all the locks. */
+  async #attempt(entries: readonly Entry[], needs: Needs): Promise<Attempt> {
+    const { store, platform } = this.#options
+    for (;;) {
+      const startedAt = platform.ticks()
+      const transaction = await store.begin(needs)
+      const loadMs = platform.ticks() - startedAt
+      const batch = this.#batch(transaction)
+      try {
+        await batch.decideAll(entries)
+        const decidedAt = platform.ticks()
+        const changes = batch.changes()
+        if (batch.isUnchanged) await transaction.rollback()
+        else await transaction.commit(changes)
+        return { batch, changes, loadMs, commitMs: platform.ticks() - decidedAt }
+      } catch (error) {
+        batch.revert()
+        if (!(error instanceof Uncovered)) throw error
+        await transaction.rollback()
+        for (const id of error.needs.ids) needs.ids.add(id)
+        for (const id of error.needs.waiters) needs.waiters.add(id)
+      }
+    }
+  }
+
+  #batch(transaction: Transaction): Batch {
+    const { machine, dispatcher, log } = this.#options
+    const failed = (error: unknown, kind: string) =>
+      log.error({ err: error, kind }, 'a request failed inside the machine')
+    return new Batch(transaction, { config: machine, dispatcher, failed })
+  }
+
+  /** The store failed, or the outcome of the commit is unknown: never answered as a failure that did not happen. */
+  #refuse(entries: readonly Entry[], error: unknown): void {
+    this.#options.log.error({ err: error }, 'a batch failed in the store')
+    const data = 'the store did not answer, and the outcome of this request is unknown: ask again'
+    const answer: Answer = { status: 503, data }
+    for (const entry of entries) if (entry.kind === 'input') entry.answer?.(answer)
+  }
+}
+
+/** The earliest instant at which something that this batch wrote becomes due. */
+function armedAt({ promises, tasks, schedules }: Changes): number | null {
+  let earliest: number | null = null
+  const arm = (at: number | null) => {
+    if (at !== null && (earliest === null || at < earliest)) earliest = at
+  }
+  for (const { row } of promises) arm(row.wakeAt)
+  for (const { row } of tasks) arm(row.dueAt)
+  for (const row of schedules.values()) arm(row?.nextRunAt ?? null)
+  return earliest
+}

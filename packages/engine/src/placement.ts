@@ -1,0 +1,205 @@
+// Which worker gets which ready task. In memory: the workers connected to this server, and how many tasks each has in hand.
+// P1. A worker never gets more than its capacity. P2. Among those with room the one with the fewest tasks in hand is
+// chosen, ties in turn; a worker that let an offer lapse goes last until it is heard from. P3. `any@group/pid`, and the
+// worker that ran a task before, are preferred while they have room. P4. A task that nobody can take stays where it is:
+// in the store, and its queue is remembered as having a backlog.
+
+import { handOf, parseAddress, type TaskRow } from '@resonatehq/protocol'
+import type { Dispatcher } from './batch.ts'
+
+export interface Worker {
+  readonly group: string
+  readonly pid: string
+  /** Tasks in hand at most; null: any number. */
+  capacity: number | null
+  /** When it was last chosen, as a running number. */
+  turn: number
+  /** It let an offer lapse and was not heard from since. */
+  isLate: boolean
+}
+
+interface Hand {
+  /** Offered or acquired. */
+  count: number
+  /** Task id → version of what is offered and not acquired. */
+  readonly offers: Map<string, number>
+}
+
+export class Placement implements Dispatcher {
+  readonly #groups = new Map<string, Map<string, Worker>>()
+  readonly #hands = new Map<string, Hand>()
+  readonly #backlog = new Set<string>()
+  /** Queues whose backlog somebody may be able to take again, since the last `takeRelieved`. */
+  readonly #relieved = new Set<string>()
+  readonly #canPush: boolean
+  #turn = 0
+  /** Nothing is offered while paused. */
+  isPaused = false
+
+  constructor({ canPush }: { readonly canPush: boolean }) {
+    this.#canPush = canPush
+  }
+
+  *workers(): Generator<Worker & { inHand: number }> {
+    for (const group of this.#groups.values()) {
+      for (const worker of group.values()) yield { ...worker, inHand: this.#hands.get(worker.pid)?.count ?? 0 }
+    }
+  }
+
+  /** A worker connected, and this many tasks are in its hands by the store's account. */
+  add({ group, pid, capacity }: { group: string; pid: string; capacity: number | null }, inHand: number): void {
+    const workers = this.#groups.get(group) ?? new Map<string, Worker>()
+    workers.set(pid, { group, pid, capacity, turn: this.#turn++, isLate: false })
+    this.#groups.set(group, workers)
+    const hand = this.#hands.get(pid)
+    if (hand) hand.count = inHand
+    else this.#hands.set(pid, { count: inHand, offers: new Map() })
+  }
+
+  /** The last connection of a worker to this server ended. Returns what was offered to it and not acquired. */
+  remove({ group, pid }: { group: string; pid: string }): { id: string; version: number }[] {
+    const workers = this.#groups.get(group)
+    workers?.delete(pid)
+    if (workers?.size === 0) this.#groups.delete(group)
+    const isElsewhere = [...this.#groups.values()].some((others) => others.has(pid))
+    const offers = [...(this.#hands.get(pid)?.offers ?? [])].map(([id, version]) => ({ id, version }))
+    if (!isElsewhere) this.#hands.delete(pid)
+    return offers
+  }
+
+  has({ group, pid }: { group: string; pid: string }): boolean {
+    return this.#groups.get(group)?.has(pid) ?? false
+  }
+
+  /** Queues with a backlog that became smaller than what the workers can take, or may have. */
+  takeRelieved(): string[] {
+    const queues = [...this.#relieved]
+    this.#relieved.clear()
+    return queues
+  }
+
+  /** The queue is about to be read: what is still not taken will say so again. */
+  reading(queue: string): void {
+    this.#backlog.delete(queue)
+  }
+
+  /** More is waiting in this queue than was read. */
+  leftover(queue: string): void {
+    this.#backlog.add(queue)
+  }
+
+  /** How many more tasks the readers of this queue can take, up to `max`. */
+  room(queue: string, max: number): number {
+    let room = 0
+    for (const worker of this.#readers(queue)) {
+      room += worker.capacity === null ? max : Math.max(0, worker.capacity - this.#inHand(worker, null))
+      if (room >= max) return max
+    }
+    return room
+  }
+
+  /** The workers that may take what waits in a queue. */
+  *#readers(queue: string): Generator<Worker> {
+    const address = parseAddress(queue)
+    if (address === null || address.kind === 'push') return
+    const workers = this.#groups.get(address.group)
+    if (address.kind === 'any') yield* workers?.values() ?? []
+    else yield* [workers?.get(address.pid)].filter((worker) => worker !== undefined)
+  }
+
+  choose(task: TaskRow): string | null | undefined {
+    if (this.isPaused) return undefined
+    const address = parseAddress(task.address)
+    if (address?.kind === 'push') return this.#canPush ? null : undefined
+    const worker = address && this.#best(task, address)
+    if (worker) {
+      worker.turn = this.#turn++
+      return worker.pid
+    }
+    this.#backlog.add(task.queue)
+    return undefined
+  }
+
+  #best(task: TaskRow, { kind, group, pid }: { kind: 'any' | 'uni'; group: string; pid?: string }): Worker | null {
+    const workers = this.#groups.get(group)
+    if (!workers) return null
+    const hasLapsed = task.offeredAt !== null
+    const late = hasLapsed && task.worker !== null ? workers.get(task.worker) : undefined
+    if (late) late.isLate = true
+    if (kind === 'uni') return this.#withRoom(workers.get(pid as string), task)
+    const isShunned = hasLapsed || task.released > 0 || task.lost > 0
+    const favourite = workers.get(isShunned || task.worker === null ? (pid ?? '') : task.worker)
+    if (favourite && !favourite.isLate && favourite.pid !== (isShunned ? task.worker : null)) {
+      const preferred = this.#withRoom(favourite, task)
+      if (preferred) return preferred
+    }
+    return this.#leastLoaded(workers.values(), task, isShunned ? task.worker : null)
+  }
+
+  #leastLoaded(workers: Iterable<Worker>, task: TaskRow, shunned: string | null): Worker | null {
+    let best: { worker: Worker; rank: number } | null = null
+    for (const worker of workers) {
+      if (!this.#withRoom(worker, task)) continue
+      const isLast = worker.isLate || worker.pid === shunned
+      const rank = this.#inHand(worker, task) + (isLast ? Number.MAX_SAFE_INTEGER / 2 : 0)
+      if (!best || rank < best.rank || (rank === best.rank && worker.turn < best.worker.turn)) best = { worker, rank }
+    }
+    return best?.worker ?? null
+  }
+
+  #withRoom(worker: Worker | undefined, task: TaskRow): Worker | null {
+    if (!worker) return null
+    return worker.capacity === null || this.#inHand(worker, task) < worker.capacity ? worker : null
+  }
+
+  /** Tasks in hand, not counting this one: an offer that lapsed may go to the same worker again. */
+  #inHand(worker: Worker, task: TaskRow | null): number {
+    const count = this.#hands.get(worker.pid)?.count ?? 0
+    return task && handOf(task) === worker.pid ? count - 1 : count
+  }
+
+  moved(before: TaskRow | null, after: TaskRow): void {
+    const from = before ? handOf(before) : null
+    const to = handOf(after)
+    if (before && from !== null) this.#drop(from, before, to)
+    if (to !== null) this.#take(to, after, from)
+  }
+
+  #drop(pid: string, task: TaskRow, to: string | null): void {
+    const hand = this.#hands.get(pid)
+    if (!hand) return
+    hand.offers.delete(task.id)
+    if (to === pid) return
+    hand.count--
+    this.#relieve(pid)
+  }
+
+  #take(pid: string, task: TaskRow, from: string | null): void {
+    const hand = this.#hands.get(pid)
+    if (!hand) return
+    if (from !== pid) hand.count++
+    if (task.state === 'pending') hand.offers.set(task.id, task.version)
+    else this.#heard(pid)
+  }
+
+  #heard(pid: string): void {
+    for (const workers of this.#groups.values()) {
+      const worker = workers.get(pid)
+      if (worker) worker.isLate = false
+    }
+  }
+
+  /** A worker has one task fewer: queues that it reads and that have a backlog can be read again. */
+  #relieve(pid: string): void {
+    if (this.#backlog.size === 0) return
+    for (const [group, workers] of this.#groups) {
+      if (!workers.has(pid)) continue
+      for (const queue of queuesOf({ group, pid })) if (this.#backlog.has(queue)) this.#relieved.add(queue)
+    }
+  }
+}
+
+/** The queues that a worker reads. */
+export function queuesOf({ group, pid }: { readonly group: string; readonly pid: string }): string[] {
+  return [`poll://any@${group}`, `poll://uni@${group}/${pid}`]
+}

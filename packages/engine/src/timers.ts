@@ -1,0 +1,155 @@
+// Time. Sleeps until the next instant at which something is due, then submits the steps that are due: timeouts, wakes,
+// lease ends, schedules, tasks that became ready, workers that went away. Steps re-check themselves, so a timer may be
+// late, early or doubled. It never sleeps longer than `sweepMaxMs`, because other servers arm timers too.
+
+import type { Step } from '@resonatehq/protocol'
+import { WORKER_FORGET_MS } from '@resonatehq/protocol'
+import type { Store } from '@resonatehq/store'
+import type { Entry } from './batch.ts'
+import type { Lane } from './lane.ts'
+import type { Log, Platform } from './platform.ts'
+
+export interface TimersOptions {
+  readonly store: Store
+  readonly lane: Lane
+  readonly platform: Platform
+  readonly log: Log
+  /** Longest sleep between two looks at the store, ms. */
+  readonly sweepMaxMs: number
+  /** Ids of one kind in one look. */
+  readonly sweepLimit: number
+  readonly disconnectGraceMs: number
+  readonly presenceStaleMs: number
+  /** How long this server must have been up before it ends the leases of workers without a connection, ms. */
+  readonly disconnectUptimeMs: number
+  /** After each look: what else is checked from time to time. */
+  readonly swept: (now: number) => Promise<void>
+}
+
+export class Timers {
+  readonly #options: TimersOptions
+  #cancel: (() => void) | null = null
+  #wakeAt = Number.POSITIVE_INFINITY
+  #sweeping: Promise<void> | null = null
+  #isStopped = true
+  #ripeUntil = 0
+  #startedAt = 0
+  #forgottenAt = 0
+
+  constructor(options: TimersOptions) {
+    this.#options = options
+  }
+
+  async start(): Promise<void> {
+    this.#isStopped = false
+    // What was due before is read queue by queue, as workers connect; pushed targets are swept.
+    const now = await this.#options.store.now()
+    this.#ripeUntil = now
+    this.#startedAt = now
+    this.arm(now)
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    this.#cancel?.()
+    this.#cancel = null
+    this.#wakeAt = Number.POSITIVE_INFINITY
+    await this.#sweeping
+  }
+
+  /** Something is due at `at`, ms since epoch: be awake then. */
+  arm(at: number): void {
+    if (this.#isStopped || at >= this.#wakeAt) return
+    this.#wakeAt = at
+    this.#cancel?.()
+    const delayMs = Math.min(Math.max(at - this.#options.platform.now(), 0), this.#options.sweepMaxMs)
+    this.#cancel = this.#options.platform.timer(delayMs, () => this.#fire())
+  }
+
+  #fire(): void {
+    this.#wakeAt = Number.POSITIVE_INFINITY
+    // What was armed while a sweep runs is seen by the look that it takes at its end.
+    if (this.#sweeping || this.#isStopped) return
+    this.#sweeping = this.#sweep().finally(() => {
+      this.#sweeping = null
+    })
+  }
+
+  async #sweep(): Promise<void> {
+    const { store, platform, log, sweepMaxMs } = this.#options
+    try {
+      const now = await store.now()
+      const isMore = await this.#fireDue(now)
+      await this.#options.swept(now)
+      const nextAt = isMore ? now : ((await store.nextDueAt(now)) ?? Number.POSITIVE_INFINITY)
+      this.#rearm(Math.min(nextAt, now + sweepMaxMs))
+    } catch (error) {
+      log.error({ err: error }, 'looking for what is due failed; trying again')
+      this.#rearm(platform.now() + sweepMaxMs)
+    }
+  }
+
+  #rearm(at: number): void {
+    const armedAt = this.#wakeAt
+    this.#wakeAt = Number.POSITIVE_INFINITY
+    this.arm(Math.min(at, armedAt))
+  }
+
+  /** Submits what is due at `now` and waits until it is committed. True: there may be more. */
+  async #fireDue(now: number): Promise<boolean> {
+    const { lane, sweepLimit } = this.#options
+    const entries = await this.due(now)
+    await lane.settled(entries)
+    return entries.length >= sweepLimit
+  }
+
+  /** The entries for all that is due at `now`, a bounded number. `at`: debug time. */
+  async due(now: number, at?: number): Promise<Entry[]> {
+    const { store, sweepLimit: limit } = this.#options
+    const { promises, leases, schedules } = await store.due({ now, limit })
+    const step = (input: Step): Entry => ({ kind: 'input', input, now: at })
+    return [
+      ...promises.map((id): Entry => ({ kind: 'wake', id, now: at })),
+      ...leases.map((id) => step({ kind: 'task.expire', data: { id } })),
+      ...schedules.map((id) => step({ kind: 'schedule.fire', data: { id } })),
+      ...(await this.#ripe(now)),
+      ...(await this.#absent(now)),
+      ...(await this.#forgotten(now)),
+    ]
+  }
+
+  /** Tasks that became due since the last look, and pushed ones that are. */
+  async #ripe(now: number): Promise<Entry[]> {
+    const { store, sweepLimit: limit } = this.#options
+    const ripened = await store.ripened({ after: this.#ripeUntil, until: now, limit })
+    const last = ripened.at(-1)?.dueAt
+    this.#ripeUntil =
+      ripened.length < limit || last === undefined ? Math.max(this.#ripeUntil, now) : (last as number) - 1
+    const pushed = await store.readyPushed({ now, limit })
+    const ids = new Set([...ripened, ...pushed].map((task) => task.id))
+    return [...ids].map((id): Entry => ({ kind: 'place', id }))
+  }
+
+  /** Leases of workers that are gone: ended at once. */
+  async #absent(now: number): Promise<Entry[]> {
+    const { store, disconnectGraceMs, presenceStaleMs, disconnectUptimeMs, sweepLimit } = this.#options
+    if (disconnectGraceMs === 0 || now - this.#startedAt < disconnectUptimeMs) return []
+    const pids = await store.absent({ goneBefore: now - disconnectGraceMs, seenBefore: now - presenceStaleMs })
+    const entries: Entry[] = []
+    for (const pid of pids) {
+      const held = await store.held({ pid, after: '', limit: sweepLimit })
+      entries.push(
+        ...held.map(({ id }): Entry => ({ kind: 'input', input: { kind: 'task.disconnect', data: { id, pid } } })),
+      )
+    }
+    return entries
+  }
+
+  async #forgotten(now: number): Promise<Entry[]> {
+    if (now - this.#forgottenAt < WORKER_FORGET_MS / 60) return []
+    this.#forgottenAt = now
+    const { store, sweepLimit: limit } = this.#options
+    const pids = await store.forgettable({ seenBefore: now - WORKER_FORGET_MS, limit })
+    return pids.map((pid): Entry => ({ kind: 'input', input: { kind: 'worker.forget', data: { pid } } }))
+  }
+}

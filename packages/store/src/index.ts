@@ -1,0 +1,3 @@
+export { memoryStore } from './memory.ts'
+export { SchemaError } from './migrate.ts'
+export * from './store.ts'

@@ -1,0 +1,377 @@
+// The SQLite store, on node:sqlite: one file, WAL, synchronous=FULL. Group commit makes FULL nearly free, and without it
+// a power cut loses what was acknowledged. The file is locked for this process alone: two servers on one file is refused
+// at start, because the engine decides in memory between its reads and its commit.
+
+import { readdirSync, readFileSync } from 'node:fs'
+import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import {
+  type Changes,
+  cutPage,
+  emptyLoad,
+  type Loaded,
+  type Needs,
+  type Page,
+  type PromiseRow,
+  type Scan,
+  type ScanRows,
+  type ScanTable,
+  type SnapshotRows,
+  type TaskRow,
+  type UnblockRow,
+  WAITERS_PAGE,
+  type Waiters,
+} from '@resonatehq/protocol'
+import { StoreClock } from '../clock.ts'
+import { type Migration, pendingMigrations, SchemaError } from '../migrate.ts'
+import type { DueIds, OwedUnblock, Store, Transaction } from '../store.ts'
+import * as rows from './statements.ts'
+import { type Column, type Columns, SQL } from './statements.ts'
+
+export interface SqliteOptions {
+  /** File, created where it does not exist. `:memory:` for none. */
+  readonly path: string
+  /** Wall clock, ms since epoch. */
+  readonly wall: () => number
+}
+
+export function sqliteStore(options: SqliteOptions): Store {
+  return new SqliteStore(options)
+}
+
+class SqliteStore implements Store {
+  readonly #path: string
+  readonly #clock: StoreClock
+  readonly #statements = new Map<string, StatementSync>()
+  #database: DatabaseSync | null = null
+
+  constructor({ path, wall }: SqliteOptions) {
+    this.#path = path
+    this.#clock = new StoreClock(wall)
+  }
+
+  async open(): Promise<void> {
+    const database = openFile(this.#path)
+    try {
+      database.exec('pragma locking_mode = exclusive; pragma journal_mode = wal; pragma synchronous = full')
+      database.exec('pragma temp_store = memory; pragma cache_size = -65536')
+      migrate(database, `the database ${this.#path}`)
+    } catch (error) {
+      database.close()
+      throw explain(error, this.#path)
+    }
+    this.#database = database
+    this.#clock.restore(this.#one(SQL.floor)?.floor_at as number)
+  }
+
+  async begin(needs: Needs): Promise<Transaction> {
+    return {
+      now: this.#clock.now(),
+      loaded: this.#load(needs),
+      covers: () => true,
+      load: async (more) => this.#load(more),
+      commit: async (changes) => this.#commit(changes),
+      rollback: async () => {},
+    }
+  }
+
+  #load(needs: Needs): Loaded {
+    const loaded = emptyLoad()
+    for (const id of needs.ids) {
+      const promise = this.#one(SQL.promise, id)
+      const task = promise && this.#one(SQL.task, id)
+      loaded.promises.set(id, promise ? rows.readPromise(promise) : null)
+      loaded.tasks.set(id, task ? rows.readTask(task) : null)
+    }
+    for (const id of needs.waiters) loaded.waiters.set(id, this.#waiters(id))
+    for (const id of needs.schedules) {
+      const schedule = this.#one(SQL.schedule, id)
+      loaded.schedules.set(id, schedule ? rows.readSchedule(schedule) : null)
+    }
+    for (const pid of needs.held) loaded.held.set(pid, this.#ids(SQL.heldIds, pid))
+    for (const pid of needs.presence) loaded.presence.set(pid, this.#all(SQL.presence, pid).map(rows.readWorker))
+    for (const [key, scan] of needs.scans) loaded.scans.set(key, { scan, page: this.#scan(scan) })
+    return loaded
+  }
+
+  #waiters(id: string): Waiters {
+    const awaiters = this.#all(SQL.callbacks, id, WAITERS_PAGE + 1).map((row) => row.awaiter as string)
+    const addresses = this.#all(SQL.listeners, id, WAITERS_PAGE + 1).map((row) => row.address as string)
+    const more = awaiters.length > WAITERS_PAGE || addresses.length > WAITERS_PAGE
+    return { awaiters: awaiters.slice(0, WAITERS_PAGE), addresses: addresses.slice(0, WAITERS_PAGE), more }
+  }
+
+  #scan(scan: Scan): Page<ScanRows[ScanTable]> {
+    switch (scan.table) {
+      case 'promises':
+        return cutPage(map(this.#promisesAfter(scan), rows.readPromise), scan)
+      case 'tasks':
+        return cutPage(
+          map(this.#iterate(SQL.tasksAfter, scan.after), (row) => this.#withPromise(row)),
+          scan,
+        )
+      case 'schedules':
+        return cutPage(map(this.#iterate(SQL.schedulesAfter, scan.after), rows.readSchedule), scan)
+    }
+  }
+
+  #promisesAfter({ origin, branch, after }: Scan): Iterable<Columns> {
+    if (origin !== undefined) return this.#iterate(SQL.promisesOfOrigin, origin, after)
+    if (branch !== undefined) return this.#iterate(SQL.promisesOfBranch, branch, after)
+    return this.#iterate(SQL.promisesAfter, after)
+  }
+
+  #withPromise(row: Columns): ScanRows['tasks'] {
+    return { task: rows.readTask(row), promise: this.#promise(row.id as string) }
+  }
+
+  #commit(changes: Changes): void {
+    const floorAt = this.#clock.floorDue()
+    this.#atomically(() => {
+      this.#write(changes)
+      if (floorAt !== null) this.#run(SQL.setFloor, floorAt)
+    })
+    if (floorAt !== null) this.#clock.floored(floorAt)
+  }
+
+  #write(changes: Changes): void {
+    for (const { row, isNew } of changes.promises) {
+      if (isNew) this.#run(SQL.insertPromise, ...rows.promiseColumns(row))
+      else this.#run(SQL.updatePromise, ...rows.settledColumns(row))
+    }
+    for (const { row, isNew } of changes.tasks) {
+      if (isNew) this.#run(SQL.insertTask, ...rows.taskColumns(row))
+      else this.#run(SQL.updateTask, ...rows.taskChangeColumns(row))
+    }
+    for (const { awaited, awaiter, isAdded } of changes.callbacks) {
+      this.#run(isAdded ? SQL.insertCallback : SQL.deleteCallback, awaited, awaiter)
+    }
+    for (const { awaited, address, isAdded } of changes.listeners) {
+      this.#run(isAdded ? SQL.insertListener : SQL.deleteListener, awaited, address)
+    }
+    for (const { id, address, row } of changes.unblocks) {
+      if (row) this.#run(SQL.insertUnblock, id, address, row.queue, row.createdAt)
+      else this.#run(SQL.deleteUnblock, id, address)
+    }
+    for (const [id, row] of changes.schedules) {
+      if (row) this.#run(SQL.upsertSchedule, ...rows.scheduleColumns(row))
+      else this.#run(SQL.deleteSchedule, id)
+    }
+    for (const effect of changes.workers) this.#writeWorker(effect)
+    for (const [name, delta] of changes.counters) this.#run(SQL.addCounter, name, delta)
+  }
+
+  #writeWorker(effect: Changes['workers'][number]): void {
+    switch (effect.kind) {
+      case 'worker':
+        return this.#run(SQL.upsertWorker, ...rows.workerColumns(effect.row))
+      case 'worker.drop':
+        return this.#run(SQL.deleteWorker, effect.pid, effect.server, effect.group)
+      case 'worker.seen':
+        return this.#run(SQL.seeWorker, effect.at, effect.pid)
+      case 'server.seen':
+        return this.#run(SQL.seeServer, effect.at, effect.server)
+    }
+  }
+
+  async now(): Promise<number> {
+    return this.#clock.now()
+  }
+
+  async due({ now, limit }: { now: number; limit: number }): Promise<DueIds> {
+    return {
+      promises: this.#ids(SQL.promisesDue, now, limit),
+      leases: this.#ids(SQL.leasesDue, now, limit),
+      schedules: this.#ids(SQL.schedulesDue, now, limit),
+    }
+  }
+
+  async nextDueAt(after: number): Promise<number | null> {
+    const queries = [SQL.nextWake, SQL.nextLease, SQL.nextPending, SQL.nextSchedule]
+    const armed = queries.map((sql) => this.#one(sql, after)?.at).filter((at) => typeof at === 'number')
+    return armed.length === 0 ? null : Math.min(...armed)
+  }
+
+  async ready({ queues, now, limit }: { queues: readonly string[]; now: number; limit: number }): Promise<TaskRow[]> {
+    const due = queues.flatMap((queue) => this.#tasks(SQL.tasksReady, queue, now, limit))
+    return due.sort((a, b) => (a.dueAt as number) - (b.dueAt as number)).slice(0, limit)
+  }
+
+  async readyPushed({ now, limit }: { now: number; limit: number }): Promise<TaskRow[]> {
+    return this.#tasks(SQL.tasksPushed, now, limit)
+  }
+
+  async ripened({ after, until, limit }: { after: number; until: number; limit: number }): Promise<TaskRow[]> {
+    return this.#tasks(SQL.tasksRipened, after, until, limit)
+  }
+
+  async held({ pid, after, limit }: { pid: string; after: string; limit: number }): Promise<TaskRow[]> {
+    return this.#tasks(SQL.tasksHeld, pid, after, limit)
+  }
+
+  async inHand({ worker, now }: { worker: string; now: number }): Promise<number> {
+    const [held, offered] = [this.#one(SQL.countHeld, worker), this.#one(SQL.countOffered, worker, now)]
+    return (held?.n as number) + (offered?.n as number)
+  }
+
+  async unblocks({ queues, limit }: { queues: readonly string[]; limit: number }): Promise<OwedUnblock[]> {
+    const owed = queues.flatMap((queue) => this.#all(SQL.unblocksOfQueue, queue, limit))
+    return owed.slice(0, limit).map((row) => this.#owed(row))
+  }
+
+  async unblocksPushed({ limit }: { limit: number }): Promise<OwedUnblock[]> {
+    return this.#all(SQL.unblocksPushed, limit).map((row) => this.#owed(row))
+  }
+
+  #owed(row: Columns): OwedUnblock {
+    return { row: rows.readUnblock(row), promise: this.#promise(row.id as string) }
+  }
+
+  async unblocksBefore({ createdAt, limit }: { createdAt: number; limit: number }): Promise<UnblockRow[]> {
+    return this.#all(SQL.unblocksBefore, createdAt, limit).map(rows.readUnblock)
+  }
+
+  async absent({ goneBefore, seenBefore }: { goneBefore: number; seenBefore: number }): Promise<string[]> {
+    return this.#all(SQL.absent, goneBefore, Math.min(goneBefore, seenBefore)).map((row) => row.pid as string)
+  }
+
+  async forgettable({ seenBefore, limit }: { seenBefore: number; limit: number }): Promise<string[]> {
+    return this.#all(SQL.forgettable, seenBefore, limit).map((row) => row.pid as string)
+  }
+
+  async counters(): Promise<Map<string, number>> {
+    return new Map(this.#all(SQL.counters).map(({ name, value }) => [name as string, value as number]))
+  }
+
+  async snapshot(): Promise<SnapshotRows> {
+    return {
+      promises: this.#all(SQL.promisesAfter, '').map(rows.readPromise),
+      tasks: this.#all(SQL.tasksAfter, '').map(rows.readTask),
+      callbacks: this.#all(SQL.allCallbacks).map((row) => ({ awaiter: text(row.awaiter), awaited: text(row.awaited) })),
+      listeners: this.#all(SQL.allListeners).map((row) => ({ id: text(row.awaited), address: text(row.address) })),
+      unblocks: this.#all(SQL.allUnblocks).map(rows.readUnblock),
+    }
+  }
+
+  async reset(): Promise<void> {
+    const tables = ['promises', 'tasks', 'callbacks', 'listeners', 'unblocks', 'workers', 'schedules', 'counters']
+    this.#atomically(() => this.#db.exec(tables.map((table) => `delete from ${table};`).join(' ')))
+  }
+
+  async ping(): Promise<void> {
+    this.#one('select 1 as one')
+  }
+
+  async close(): Promise<void> {
+    if (!this.#database) return
+    this.#database.exec('pragma wal_checkpoint(truncate)')
+    this.#statements.clear()
+    this.#database.close()
+    this.#database = null
+  }
+
+  get #db(): DatabaseSync {
+    if (!this.#database) throw new Error(`the store on ${this.#path} is not open`)
+    return this.#database
+  }
+
+  #atomically(work: () => void): void {
+    this.#db.exec('begin immediate')
+    try {
+      work()
+      this.#db.exec('commit')
+    } catch (error) {
+      if (this.#db.isTransaction) this.#db.exec('rollback')
+      throw error
+    }
+  }
+
+  #promise(id: string): PromiseRow {
+    return rows.readPromise(this.#one(SQL.promise, id) as Columns)
+  }
+
+  #tasks(sql: string, ...values: Column[]): TaskRow[] {
+    return this.#all(sql, ...values).map(rows.readTask)
+  }
+
+  #ids(sql: string, ...values: Column[]): string[] {
+    return this.#all(sql, ...values).map((row) => row.id as string)
+  }
+
+  #one(sql: string, ...values: Column[]): Columns | undefined {
+    return this.#statement(sql).get(...values) as Columns | undefined
+  }
+
+  #all(sql: string, ...values: Column[]): Columns[] {
+    return this.#statement(sql).all(...values) as Columns[]
+  }
+
+  #iterate(sql: string, ...values: Column[]): Iterable<Columns> {
+    return this.#statement(sql).iterate(...values) as Iterable<Columns>
+  }
+
+  #run(sql: string, ...values: Column[]): void {
+    this.#statement(sql).run(...values)
+  }
+
+  #statement(sql: string): StatementSync {
+    const known = this.#statements.get(sql)
+    if (known) return known
+    const prepared = this.#db.prepare(sql)
+    this.#statements.set(sql, prepared)
+    return prepared
+  }
+}
+
+function openFile(path: string): DatabaseSync {
+  try {
+    return new DatabaseSync(path)
+  } catch (error) {
+    throw explain(error, path)
+  }
+}
+
+function migrate(database: DatabaseSync, where: string): void {
+  database.exec('create table if not exists schema_migrations (version integer primary key) strict')
+  const { current } = database.prepare('select coalesce(max(version), 0) as current from schema_migrations').get() as {
+    current: number
+  }
+  for (const { version, sql } of pendingMigrations(readMigrations(), current, where)) {
+    database.exec(`begin immediate; ${sql}; insert into schema_migrations values (${version}); commit`)
+  }
+}
+
+function readMigrations(): Migration[] {
+  const folder = new URL('./migrations/', import.meta.url)
+  const files = readdirSync(folder).filter((name) => name.endsWith('.sql'))
+  return files.sort().map((name, at) => ({ version: at + 1, sql: readFileSync(new URL(name, folder), 'utf8') }))
+}
+
+/** What SQLite says, as what to do about it. */
+function explain(error: unknown, path: string): Error {
+  if (error instanceof SchemaError || !(error instanceof Error)) return error as Error
+  const code = (error as { errcode?: number }).errcode ?? 0
+  switch (code & 0xff) {
+    case 5: // SQLITE_BUSY
+    case 6: // SQLITE_LOCKED
+      return new SchemaError(
+        `the database ${path} is in use by another process: stop that server, or choose another file with --storage-sqlite-path`,
+      )
+    case 14: // SQLITE_CANTOPEN
+      return new SchemaError(`the database ${path} cannot be opened: check that its folder exists and can be written`)
+    case 11: // SQLITE_CORRUPT
+    case 26: // SQLITE_NOTADB
+      return new SchemaError(`the file ${path} is no SQLite database, or is damaged: restore a backup, or move it away`)
+    case 8: // SQLITE_READONLY
+      return new SchemaError(`the database ${path} is read-only: the server needs to write to it and its folder`)
+    default:
+      return error
+  }
+}
+
+function text(column: Column | undefined): string {
+  return column as string
+}
+
+function* map<T, U>(items: Iterable<T>, change: (item: T) => U): Generator<U> {
+  for (const item of items) yield change(item)
+}

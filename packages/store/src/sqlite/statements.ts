@@ -1,0 +1,202 @@
+// Rows to columns and back. The only place that knows the column names.
+
+import type { PromiseRow, ScheduleRow, Tags, TaskRow, UnblockRow, Value, WorkerRow } from '@resonatehq/protocol'
+
+export type Column = string | number | null
+export type Columns = Record<string, Column>
+
+const PROMISE = 'id, state, param, value, tags, origin, branch, timeout_at, created_at, settled_at, wake_at'
+const TASK =
+  'id, state, version, ttl, pid, due_at, ready_at, offered_at, resumes, address, queue, worker, lost, released'
+const SCHEDULE =
+  'id, cron, promise_id, promise_timeout, promise_param, promise_tags, created_at, next_run_at, last_run_at'
+
+/** Text of every statement, by what it does. */
+export const SQL = {
+  promise: `select ${PROMISE} from promises where id = ?`,
+  insertPromise: `insert into promises (${PROMISE}) values (${marks(11)})`,
+  updatePromise: 'update promises set state = ?, value = ?, settled_at = ?, wake_at = ? where id = ?',
+  promisesAfter: `select ${PROMISE} from promises where id > ? order by id`,
+  promisesOfOrigin: `select ${PROMISE} from promises where origin = ? and id > ? order by id`,
+  promisesOfBranch: `select ${PROMISE} from promises where branch = ? and id > ? order by id`,
+
+  task: `select ${TASK} from tasks where id = ?`,
+  insertTask: `insert into tasks (${TASK}) values (${marks(14)})`,
+  updateTask:
+    'update tasks set state = ?, version = ?, ttl = ?, pid = ?, due_at = ?, ready_at = ?, offered_at = ?, resumes = ?, ' +
+    'worker = ?, lost = ?, released = ? where id = ?',
+  tasksAfter: `select ${TASK} from tasks where id > ? order by id`,
+  tasksReady: `select ${TASK} from tasks where state = 'pending' and queue = ? and due_at <= ? order by due_at limit ?`,
+  tasksPushed:
+    `select ${TASK} from tasks where state = 'pending' and queue >= 'http' and queue < 'httq' and due_at <= ? ` +
+    'order by due_at limit ?',
+  tasksRipened: `select ${TASK} from tasks where state = 'pending' and due_at > ? and due_at <= ? order by due_at limit ?`,
+  tasksHeld: `select ${TASK} from tasks where pid = ? and id > ? order by id limit ?`,
+  heldIds: 'select id from tasks where pid = ? order by id',
+  countHeld: 'select count(*) as n from tasks where pid = ?',
+  countOffered: `select count(*) as n from tasks where state = 'pending' and offered_at is not null and worker = ? and due_at > ?`,
+
+  callbacks: 'select awaiter from callbacks where awaited = ? order by awaiter limit ?',
+  allCallbacks: 'select awaited, awaiter from callbacks order by awaited, awaiter',
+  insertCallback: 'insert or ignore into callbacks (awaited, awaiter) values (?, ?)',
+  deleteCallback: 'delete from callbacks where awaited = ? and awaiter = ?',
+  listeners: 'select address from listeners where awaited = ? order by address limit ?',
+  allListeners: 'select awaited, address from listeners order by awaited, address',
+  insertListener: 'insert or ignore into listeners (awaited, address) values (?, ?)',
+  deleteListener: 'delete from listeners where awaited = ? and address = ?',
+
+  unblocksOfQueue: 'select id, address, queue, created_at from unblocks where queue = ? order by id, address limit ?',
+  unblocksPushed: `select id, address, queue, created_at from unblocks where queue >= 'http' and queue < 'httq' order by queue, id, address limit ?`,
+  unblocksBefore:
+    'select id, address, queue, created_at from unblocks where created_at < ? order by created_at limit ?',
+  insertUnblock: 'insert or replace into unblocks (id, address, queue, created_at) values (?, ?, ?, ?)',
+  allUnblocks: 'select id, address, queue, created_at from unblocks order by id, address',
+  deleteUnblock: 'delete from unblocks where id = ? and address = ?',
+
+  presence:
+    'select pid, server, "group", capacity, info, seen_at, gone_at from workers where pid = ? order by server, "group"',
+  upsertWorker:
+    'insert into workers (pid, server, "group", capacity, info, seen_at, gone_at) values (?, ?, ?, ?, ?, ?, ?) ' +
+    'on conflict do update set capacity = excluded.capacity, info = excluded.info, seen_at = excluded.seen_at, gone_at = excluded.gone_at',
+  deleteWorker: 'delete from workers where pid = ? and server = ? and "group" = ?',
+  seeWorker: 'update workers set seen_at = max(seen_at, ?) where pid = ?',
+  seeServer: 'update workers set seen_at = max(seen_at, ?) where server = ? and gone_at is null',
+  // No connection is left over that lives, and the pid still holds something.
+  absent:
+    'select distinct pid from workers w where not exists (select 1 from workers o where o.pid = w.pid and not ' +
+    'coalesce(o.gone_at <= ?, o.seen_at <= ?)) and exists (select 1 from tasks t where t.pid = w.pid)',
+  forgettable: 'select distinct pid from workers where seen_at < ? limit ?',
+
+  schedule: `select ${SCHEDULE} from schedules where id = ?`,
+  schedulesAfter: `select ${SCHEDULE} from schedules where id > ? order by id`,
+  upsertSchedule:
+    `insert into schedules (${SCHEDULE}) values (${marks(9)}) ` +
+    'on conflict do update set next_run_at = excluded.next_run_at, last_run_at = excluded.last_run_at',
+  deleteSchedule: 'delete from schedules where id = ?',
+
+  promisesDue: 'select id from promises where wake_at <= ? order by wake_at limit ?',
+  leasesDue: `select id from tasks where state = 'acquired' and due_at <= ? order by due_at limit ?`,
+  schedulesDue: 'select id from schedules where next_run_at <= ? order by next_run_at limit ?',
+  nextWake: 'select min(wake_at) as at from promises where wake_at > ?',
+  nextLease: `select min(due_at) as at from tasks where state = 'acquired' and due_at > ?`,
+  nextPending: `select min(due_at) as at from tasks where state = 'pending' and due_at > ?`,
+  nextSchedule: 'select min(next_run_at) as at from schedules where next_run_at > ?',
+
+  addCounter:
+    'insert into counters (name, value) values (?, ?) on conflict do update set value = value + excluded.value',
+  counters: 'select name, value from counters',
+  floor: 'select floor_at from clock',
+  setFloor: 'update clock set floor_at = max(floor_at, ?)',
+} as const
+
+function marks(count: number): string {
+  return Array(count).fill('?').join(', ')
+}
+
+export function readPromise(row: Columns): PromiseRow {
+  return {
+    id: row.id as string,
+    state: row.state as PromiseRow['state'],
+    param: readJson<Value>(row.param),
+    value: readJson<Value>(row.value),
+    tags: readJson<Tags>(row.tags),
+    origin: row.origin as string,
+    branch: row.branch as string | null,
+    timeoutAt: row.timeout_at as number,
+    createdAt: row.created_at as number,
+    settledAt: row.settled_at as number | null,
+    wakeAt: row.wake_at as number | null,
+  }
+}
+
+export function promiseColumns(row: PromiseRow): Column[] {
+  const { id, state, param, value, tags, origin, branch, timeoutAt, createdAt, settledAt, wakeAt } = row
+  const texts = [writeJson(param), writeJson(value), writeJson(tags)]
+  return [id, state, ...texts, origin, branch, timeoutAt, createdAt, settledAt, wakeAt]
+}
+
+export function settledColumns({ state, value, settledAt, wakeAt, id }: PromiseRow): Column[] {
+  return [state, writeJson(value), settledAt, wakeAt, id]
+}
+
+export function readTask(row: Columns): TaskRow {
+  return {
+    id: row.id as string,
+    state: row.state as TaskRow['state'],
+    version: row.version as number,
+    ttl: row.ttl as number | null,
+    pid: row.pid as string | null,
+    dueAt: row.due_at as number | null,
+    readyAt: row.ready_at as number | null,
+    offeredAt: row.offered_at as number | null,
+    resumes: row.resumes as number,
+    address: row.address as string,
+    queue: row.queue as string,
+    worker: row.worker as string | null,
+    lost: row.lost as number,
+    released: row.released as number,
+  }
+}
+
+export function taskColumns(row: TaskRow): Column[] {
+  const { id, state, version, ttl, pid, dueAt, readyAt, offeredAt, resumes, address, queue, worker, lost } = row
+  return [id, state, version, ttl, pid, dueAt, readyAt, offeredAt, resumes, address, queue, worker, lost, row.released]
+}
+
+export function taskChangeColumns(row: TaskRow): Column[] {
+  const { id, state, version, ttl, pid, dueAt, readyAt, offeredAt, resumes, worker, lost, released } = row
+  return [state, version, ttl, pid, dueAt, readyAt, offeredAt, resumes, worker, lost, released, id]
+}
+
+export function readSchedule(row: Columns): ScheduleRow {
+  return {
+    id: row.id as string,
+    cron: row.cron as string,
+    promiseId: row.promise_id as string,
+    promiseTimeout: row.promise_timeout as number,
+    promiseParam: readJson<Value>(row.promise_param),
+    promiseTags: readJson<Tags>(row.promise_tags),
+    createdAt: row.created_at as number,
+    nextRunAt: row.next_run_at as number,
+    lastRunAt: row.last_run_at as number | null,
+  }
+}
+
+export function scheduleColumns(row: ScheduleRow): Column[] {
+  const { id, cron, promiseId, promiseTimeout, promiseParam, promiseTags, createdAt, nextRunAt, lastRunAt } = row
+  const texts = [writeJson(promiseParam), writeJson(promiseTags)]
+  return [id, cron, promiseId, promiseTimeout, ...texts, createdAt, nextRunAt, lastRunAt]
+}
+
+export function readUnblock(row: Columns): UnblockRow {
+  return {
+    id: row.id as string,
+    address: row.address as string,
+    queue: row.queue as string,
+    createdAt: row.created_at as number,
+  }
+}
+
+export function readWorker(row: Columns): WorkerRow {
+  return {
+    server: row.server as string,
+    group: row.group as string,
+    pid: row.pid as string,
+    capacity: row.capacity as number | null,
+    info: readJson<Tags>(row.info),
+    seenAt: row.seen_at as number,
+    goneAt: row.gone_at as number | null,
+  }
+}
+
+export function workerColumns({ pid, server, group, capacity, info, seenAt, goneAt }: WorkerRow): Column[] {
+  return [pid, server, group, capacity, writeJson(info), seenAt, goneAt]
+}
+
+function readJson<T>(text: Column | undefined): T {
+  return (text === '{}' ? {} : JSON.parse(text as string)) as T
+}
+
+function writeJson(value: object): string {
+  return JSON.stringify(value)
+}

@@ -1,0 +1,80 @@
+// What the engine asks of a store. A store moves rows; it never inspects what they mean, it may only index them.
+// Locks: `begin` locks every id and schedule that it is told before it reads anything, so that two transactions that name
+// a common id take turns, also where no row exists yet. Clock: `now` is read after the locks and never goes back, not
+// even over a restart. Durability: when `commit` resolves, the changes survive a crash; when it rejects, their outcome may
+// be unknown, and the idempotent protocol lets the client ask again.
+
+import type { Changes, Loaded, Needs, PromiseRow, SnapshotRows, TaskRow, UnblockRow } from '@resonatehq/protocol'
+
+export interface Transaction {
+  /** The store's clock, ms since epoch. */
+  readonly now: number
+  readonly loaded: Loaded
+  /** Whether this transaction has locked what guards the id: only then may its rows be loaded and changed. */
+  covers(id: string): boolean
+  /** Further rows under the locks that are held. Call only for ids that are covered, and for reads that lock nothing. */
+  load(needs: Needs): Promise<Loaded>
+  /** Writes all changes, or none. Ends the transaction either way. */
+  commit(changes: Changes): Promise<void>
+  rollback(): Promise<void>
+}
+
+/** Ids whose time has come, earliest first. */
+export interface DueIds {
+  readonly promises: readonly string[]
+  readonly leases: readonly string[]
+  readonly schedules: readonly string[]
+}
+
+/** An `unblock` that is owed, with the promise that it tells of. */
+export interface OwedUnblock {
+  readonly row: UnblockRow
+  readonly promise: PromiseRow
+}
+
+export interface Store {
+  /** Connects, migrates. Rejects with a message for people. */
+  open(): Promise<void>
+  begin(needs: Needs): Promise<Transaction>
+  /** The store's clock, as `begin` reads it. */
+  now(): Promise<number>
+
+  // Reads for timers and placement. They take no locks: whoever acts on them re-checks under locks. Each is bounded by
+  // its limit and stands on an index, so its cost does not grow with what is stored.
+
+  due(query: { readonly now: number; readonly limit: number }): Promise<DueIds>
+  /** The earliest instant after `after` at which something is due; null: nothing is armed. */
+  nextDueAt(after: number): Promise<number | null>
+  /** Pending tasks of these queues that are due, the longest due first. */
+  ready(query: { readonly queues: readonly string[]; readonly now: number; readonly limit: number }): Promise<TaskRow[]>
+  /** Pending tasks of pushed targets that are due. */
+  readyPushed(query: { readonly now: number; readonly limit: number }): Promise<TaskRow[]>
+  /** Pending tasks that became due after one instant and up to another. */
+  ripened(query: { readonly after: number; readonly until: number; readonly limit: number }): Promise<TaskRow[]>
+  /** Tasks acquired by a pid, in id order. */
+  held(query: { readonly pid: string; readonly after: string; readonly limit: number }): Promise<TaskRow[]>
+  /** How many tasks are in the hands of a worker: acquired by it, or offered to it and not lapsed. */
+  inHand(query: { readonly worker: string; readonly now: number }): Promise<number>
+  /** Unblocks owed to the readers of these queues, in (promise id, address) order. */
+  unblocks(query: { readonly queues: readonly string[]; readonly limit: number }): Promise<OwedUnblock[]>
+  unblocksPushed(query: { readonly limit: number }): Promise<OwedUnblock[]>
+  unblocksBefore(query: { readonly createdAt: number; readonly limit: number }): Promise<UnblockRow[]>
+  /** Pids that hold tasks and none of whose connections live: each gone at or before `goneBefore`, or its server silent since `seenBefore`. */
+  absent(query: { readonly goneBefore: number; readonly seenBefore: number }): Promise<string[]>
+  /** Pids with presence that was last seen before this. */
+  forgettable(query: { readonly seenBefore: number; readonly limit: number }): Promise<string[]>
+  /** The stored counters by name. */
+  counters(): Promise<Map<string, number>>
+
+  /** `debug.snap` and `debug.reset`. */
+  snapshot(): Promise<SnapshotRows>
+  reset(): Promise<void>
+
+  /** Resolves while the store answers. */
+  ping(): Promise<void>
+  close(): Promise<void>
+}
+
+/** Queues of pushed targets are URLs; all of them sort between these two. */
+export const PUSHED_FROM = 'http'
+export const PUSHED_UNTIL = 'httq'
