@@ -246,14 +246,12 @@ class StoreEngine implements Engine {
   #farewell(port: WorkerPort): void {
     if (!this.#delivery.close(port)) return
     const { group, pid } = port
-    const withdrawn = this.#placement
-      .remove(port)
-      .map(
-        ({ id, version }): Entry => ({
-          kind: 'input',
-          input: { kind: 'task.withdraw', data: { id, version, worker: pid } },
-        }),
-      )
+    const withdrawn = this.#placement.remove(port).map(
+      ({ id, version }): Entry => ({
+        kind: 'input',
+        input: { kind: 'task.withdraw', data: { id, version, worker: pid } },
+      }),
+    )
     const left: Entry = {
       kind: 'input',
       input: { kind: 'worker.disconnect', data: { server: this.#server, group, pid } },

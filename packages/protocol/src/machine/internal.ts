@@ -45,7 +45,7 @@ export type Step<K extends StepKind = StepKind> = {
 
 export function timeoutPromise(env: Env, { id }: StepTable['promise.timeout']): Decision {
   const stored = env.view.promise(id)
-  if (!stored || stored.state !== 'pending' || stored.timeoutAt > env.now) return noop()
+  if (stored?.state !== 'pending' || stored.timeoutAt > env.now) return noop()
   const state = timeoutState(stored.tags)
   const { effects } = settlement(env, stored, { state, value: stored.value, settledAt: stored.timeoutAt })
   const task = env.view.task(id)
