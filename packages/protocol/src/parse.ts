@@ -1,6 +1,6 @@
 // From bytes that became JSON to a typed request: the only place where shapes are checked. Each request's shape is one
-// declaration made of small readers; a reader returns what it read or the Problem it met, never throws and never keeps a
-// reference to what it was given. What values mean (ids, tags, addresses, limits) is the rules'.
+// declaration made of small readers; a reader returns what it read or the Problem it met. None may throw, and what a request
+// holds is always a copy of what was given. What values mean (ids, tags, addresses, sizes) is the rules'.
 //
 // Told apart here once and for all: unknown keys are ignored, an optional field that is null is absent, fractions of
 // instants and durations are rounded up, and what exceeds 2^53 - 1 is clamped to it.
@@ -35,7 +35,10 @@ export type ReadLimits = Pick<RuleLimits, 'tagsMax' | 'headersMax' | 'actionsMax
 
 type Reader<T> = (value: unknown, limits: ReadLimits) => T | Problem
 
-/** What is wrong, and where: the path grows from the inside out as readers hand it on. */
+/**
+ * What is wrong, and where: the path grows from the inside out as readers hand it on, so that reading well costs no paths.
+ * A class, so that nothing which was sent can pass for one.
+ */
 class Problem {
   readonly reason: string
   path = ''
