@@ -3,6 +3,7 @@
 import {
   type Changes,
   compareDue,
+  compareIds,
   compareUnblocks,
   type Due,
   type Effect,
@@ -129,7 +130,7 @@ class MemoryStore implements Store {
 
   async unblocksBefore({ createdAt, limit }: { createdAt: number; limit: number }): Promise<UnblockRow[]> {
     const old = [...this.#tables.unblocks.values()].filter((row) => row.createdAt < createdAt)
-    return old.sort(compareUnblocks).slice(0, limit)
+    return old.sort((a, b) => a.createdAt - b.createdAt || compareUnblocks(a, b)).slice(0, limit)
   }
 
   async absent(query: { goneBefore: number; seenBefore: number }): Promise<string[]> {
@@ -139,7 +140,10 @@ class MemoryStore implements Store {
 
   async forgettable({ seenBefore, limit }: { seenBefore: number; limit: number }): Promise<string[]> {
     const old = [...this.#tables.workers].filter(([, rows]) => rows.some((row) => row.seenAt < seenBefore))
-    return old.slice(0, limit).map(([pid]) => pid)
+    return old
+      .map(([pid]) => pid)
+      .sort(compareIds)
+      .slice(0, limit)
   }
 
   async counters(): Promise<Map<string, number>> {

@@ -6,6 +6,8 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import {
   type Changes,
+  compareIds,
+  compareUnblocks,
   cutPage,
   emptyLoad,
   type Loaded,
@@ -193,7 +195,7 @@ class SqliteStore implements Store {
 
   async ready({ queues, now, limit }: { queues: readonly string[]; now: number; limit: number }): Promise<TaskRow[]> {
     const due = queues.flatMap((queue) => this.#tasks(SQL.tasksReady, queue, now, limit))
-    return due.sort((a, b) => (a.dueAt as number) - (b.dueAt as number)).slice(0, limit)
+    return due.sort((a, b) => (a.dueAt as number) - (b.dueAt as number) || compareIds(a.id, b.id)).slice(0, limit)
   }
 
   async readyPushed({ now, limit }: { now: number; limit: number }): Promise<TaskRow[]> {
@@ -214,16 +216,19 @@ class SqliteStore implements Store {
   }
 
   async unblocks({ queues, limit }: { queues: readonly string[]; limit: number }): Promise<OwedUnblock[]> {
-    const owed = queues.flatMap((queue) => this.#all(SQL.unblocksOfQueue, queue, limit))
-    return owed.slice(0, limit).map((row) => this.#owed(row))
+    const owed = queues.flatMap((queue) => this.#all(SQL.unblocksOfQueue, queue, limit)).map(rows.readUnblock)
+    return owed
+      .sort(compareUnblocks)
+      .slice(0, limit)
+      .map((row) => this.#owed(row))
   }
 
   async unblocksPushed({ limit }: { limit: number }): Promise<OwedUnblock[]> {
-    return this.#all(SQL.unblocksPushed, limit).map((row) => this.#owed(row))
+    return this.#all(SQL.unblocksPushed, limit).map((row) => this.#owed(rows.readUnblock(row)))
   }
 
-  #owed(row: Columns): OwedUnblock {
-    return { row: rows.readUnblock(row), promise: this.#promise(row.id as string) }
+  #owed(row: UnblockRow): OwedUnblock {
+    return { row, promise: this.#promise(row.id) }
   }
 
   async unblocksBefore({ createdAt, limit }: { createdAt: number; limit: number }): Promise<UnblockRow[]> {

@@ -26,11 +26,11 @@ export const SQL = {
     'update tasks set state = ?, version = ?, ttl = ?, pid = ?, due_at = ?, ready_at = ?, offered_at = ?, resumes = ?, ' +
     'worker = ?, lost = ?, released = ? where id = ?',
   tasksAfter: `select ${TASK} from tasks where id > ? order by id`,
-  tasksReady: `select ${TASK} from tasks where state = 'pending' and queue = ? and due_at <= ? order by due_at limit ?`,
+  tasksReady: `select ${TASK} from tasks where state = 'pending' and queue = ? and due_at <= ? order by due_at, id limit ?`,
   tasksPushed:
-    `select ${TASK} from tasks where state = 'pending' and queue >= 'http' and queue < 'httq' and due_at <= ? ` +
-    'order by due_at limit ?',
-  tasksRipened: `select ${TASK} from tasks where state = 'pending' and due_at > ? and due_at <= ? order by due_at limit ?`,
+    `select ${TASK} from tasks indexed by tasks_pushed where state = 'pending' and queue >= 'http' and queue < 'httq' and due_at <= ? ` +
+    'order by due_at, id limit ?',
+  tasksRipened: `select ${TASK} from tasks where state = 'pending' and due_at > ? and due_at <= ? order by due_at, id limit ?`,
   tasksHeld: `select ${TASK} from tasks where pid = ? and id > ? order by id limit ?`,
   heldIds: 'select id from tasks where pid = ? order by id',
   countHeld: 'select count(*) as n from tasks where pid = ?',
@@ -46,9 +46,9 @@ export const SQL = {
   deleteListener: 'delete from listeners where awaited = ? and address = ?',
 
   unblocksOfQueue: 'select id, address, queue, created_at from unblocks where queue = ? order by id, address limit ?',
-  unblocksPushed: `select id, address, queue, created_at from unblocks where queue >= 'http' and queue < 'httq' order by queue, id, address limit ?`,
+  unblocksPushed: `select id, address, queue, created_at from unblocks indexed by unblocks_pushed where queue >= 'http' and queue < 'httq' order by id, address limit ?`,
   unblocksBefore:
-    'select id, address, queue, created_at from unblocks where created_at < ? order by created_at limit ?',
+    'select id, address, queue, created_at from unblocks where created_at < ? order by created_at, id, address limit ?',
   insertUnblock: 'insert or replace into unblocks (id, address, queue, created_at) values (?, ?, ?, ?)',
   allUnblocks: 'select id, address, queue, created_at from unblocks order by id, address',
   deleteUnblock: 'delete from unblocks where id = ? and address = ?',
@@ -69,14 +69,12 @@ export const SQL = {
 
   schedule: `select ${SCHEDULE} from schedules where id = ?`,
   schedulesAfter: `select ${SCHEDULE} from schedules where id > ? order by id`,
-  upsertSchedule:
-    `insert into schedules (${SCHEDULE}) values (${marks(9)}) ` +
-    'on conflict do update set next_run_at = excluded.next_run_at, last_run_at = excluded.last_run_at',
+  upsertSchedule: `insert or replace into schedules (${SCHEDULE}) values (${marks(9)})`,
   deleteSchedule: 'delete from schedules where id = ?',
 
-  promisesDue: 'select id from promises where wake_at <= ? order by wake_at limit ?',
-  leasesDue: `select id from tasks where state = 'acquired' and due_at <= ? order by due_at limit ?`,
-  schedulesDue: 'select id from schedules where next_run_at <= ? order by next_run_at limit ?',
+  promisesDue: 'select id from promises where wake_at <= ? order by wake_at, id limit ?',
+  leasesDue: `select id from tasks where state = 'acquired' and due_at <= ? order by due_at, id limit ?`,
+  schedulesDue: 'select id from schedules where next_run_at <= ? order by next_run_at, id limit ?',
   nextWake: 'select min(wake_at) as at from promises where wake_at > ?',
   nextLease: `select min(due_at) as at from tasks where state = 'acquired' and due_at > ?`,
   nextPending: `select min(due_at) as at from tasks where state = 'pending' and due_at > ?`,

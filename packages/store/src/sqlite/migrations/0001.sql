@@ -16,7 +16,7 @@ create table promises (
 ) strict;
 create index promises_origin on promises (origin, id);
 create index promises_branch on promises (branch, id) where branch is not null;
-create index promises_wake on promises (wake_at) where wake_at is not null;
+create index promises_wake on promises (wake_at, id) where wake_at is not null;
 
 create table tasks (
   id text primary key,
@@ -34,10 +34,10 @@ create table tasks (
   lost integer not null,
   released integer not null
 ) strict;
-create index tasks_pending on tasks (due_at) where state = 'pending';
-create index tasks_queue on tasks (queue, due_at) where state = 'pending';
-create index tasks_pushed on tasks (due_at) where state = 'pending' and queue >= 'http' and queue < 'httq';
-create index tasks_lease on tasks (due_at) where state = 'acquired';
+create index tasks_pending on tasks (due_at, id) where state = 'pending';
+create index tasks_queue on tasks (queue, due_at, id) where state = 'pending';
+create index tasks_pushed on tasks (due_at, id) where state = 'pending' and queue >= 'http' and queue < 'httq';
+create index tasks_lease on tasks (due_at, id) where state = 'acquired';
 create index tasks_held on tasks (pid, id) where pid is not null;
 create index tasks_offered on tasks (worker, due_at) where state = 'pending' and offered_at is not null;
 
@@ -61,7 +61,8 @@ create table unblocks (
   primary key (id, address)
 ) strict, without rowid;
 create index unblocks_queue on unblocks (queue, id, address);
-create index unblocks_created on unblocks (created_at);
+create index unblocks_pushed on unblocks (id, address) where queue >= 'http' and queue < 'httq';
+create index unblocks_created on unblocks (created_at, id, address);
 
 create table workers (
   pid text not null,
@@ -86,7 +87,7 @@ create table schedules (
   next_run_at integer not null,
   last_run_at integer
 ) strict;
-create index schedules_next on schedules (next_run_at);
+create index schedules_next on schedules (next_run_at, id);
 
 create table counters (
   name text primary key,

@@ -1,0 +1,256 @@
+// The law of batching: whatever is submitted together, in whichever cuts, the requests and steps that were executed,
+// replayed one by one on the bare machine, give the same answers and the same rows. Batching is invisible, and so is the
+// store. The bare machine checks its properties after every input.
+
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import {
+  type Answer,
+  DEFAULT_CONFIG,
+  isStep,
+  type MachineConfig,
+  type Message,
+  type Request,
+} from '@resonatehq/protocol'
+import { memoryStore, type Store } from '@resonatehq/store'
+import { sqliteStore } from '@resonatehq/store/sqlite'
+import fc from 'fast-check'
+import { BareMachine } from '../../protocol/test/bare.ts'
+import { twinStore } from '../../store/test/twin.ts'
+import { createEngine, type Engine, type Executed } from '../src/index.ts'
+import { ManualPlatform, strictLog } from './manual-platform.ts'
+import { type Op, resolve, stream } from './stream.ts'
+
+const START = Date.UTC(2026, 0, 1)
+/** Kinds and statuses that the streams have met: a test that never gets somewhere proves nothing. */
+const met = new Set<string>()
+
+/** Small pages and catch-ups, so that their edges are met. */
+const config: MachineConfig = {
+  ...DEFAULT_CONFIG,
+  preloadMax: 2,
+  catchupLimit: 7,
+  occurrencesPerStep: 3,
+  examinedMax: 4,
+}
+const isLong = process.env.RESONATE_TEST_LONG === '1'
+
+interface World {
+  readonly store: Store
+  readonly reopen: () => Store
+  readonly remove: () => void
+}
+
+const worlds: Record<string, (wall: () => number) => World> = {
+  memory: (wall) => {
+    const store = memoryStore({ wall })
+    return { store, reopen: () => store, remove: () => {} }
+  },
+  // Beside the memory store, and every read of the two compared.
+  sqlite: (wall) => {
+    const folder = mkdtempSync(join(tmpdir(), 'resonate-law-'))
+    const memory = memoryStore({ wall })
+    const open = () => twinStore(memory, sqliteStore({ path: join(folder, 'law.db'), wall }))
+    return { store: open(), reopen: open, remove: () => rmSync(folder, { recursive: true }) }
+  },
+}
+
+for (const [name, open] of Object.entries(worlds)) {
+  test(`batching over the ${name} store is invisible`, async () => {
+    const runs = (name === 'memory' ? 60 : 30) * (isLong ? 20 : 1)
+    const world = fc.record({ ops: stream(400), batchMax: fc.constantFrom(1, 2, 5, 1_000) })
+    const seed = Number(process.env.SEED ?? 20260101)
+    await fc.assert(
+      fc.asyncProperty(world, ({ ops, batchMax }) => run(open, ops, batchMax)),
+      { numRuns: runs, seed, endOnFailure: false, interruptAfterTimeLimit: isLong ? 600_000 : 60_000 },
+    )
+  })
+}
+
+async function run(open: (wall: () => number) => World, ops: readonly Op[], batchMax: number): Promise<void> {
+  const platform = new ManualPlatform({ now: START })
+  const world = open(() => platform.now())
+  const bare = new BareMachine(config)
+  const life = new Life(platform, bare, batchMax)
+  try {
+    await life.start(world.store)
+    for (const [at, op] of ops.entries()) {
+      await life.act(op)
+      if (at === ops.length >> 1) await life.restart(world.reopen())
+    }
+    await life.end()
+  } finally {
+    await life.abandon()
+    world.remove()
+  }
+}
+
+/** One engine life after another on one store, and the bare machine that replays them. */
+class Life {
+  readonly #platform: ManualPlatform
+  readonly #bare: BareMachine
+  readonly #batchMax: number
+  readonly #offers = new Map<string, Message[]>()
+  #connections = new Map<string, () => void>()
+  #together: Request[] = []
+  #engine: Engine | null = null
+  #store: Store | null = null
+  #failure: unknown = null
+
+  constructor(platform: ManualPlatform, bare: BareMachine, batchMax: number) {
+    this.#platform = platform
+    this.#bare = bare
+    this.#batchMax = batchMax
+  }
+
+  async start(store: Store): Promise<void> {
+    this.#store = store
+    this.#engine = createEngine({
+      store,
+      platform: this.#platform,
+      log: strictLog(),
+      serverUrl: 'http://test',
+      machine: config,
+      limits: { batchMax: this.#batchMax },
+      push: async () => true,
+      disconnectUptimeMs: 1_000,
+      trace: (executed) => this.#replay(executed),
+    })
+    await this.#engine.start()
+  }
+
+  #replay(executed: readonly Executed[]): void {
+    try {
+      for (const { input, now, decision } of executed) {
+        assert.deepEqual(this.#bare.step(input, now), decision)
+        if (decision.effects.length > 0 || !isStep(input)) met.add(`${input.kind} ${decision.answer.status}`)
+      }
+    } catch (error) {
+      this.#failure ??= error
+    }
+  }
+
+  async act(op: Op): Promise<void> {
+    switch (op.op) {
+      case 'request': {
+        const versionOf = (id: string) => this.#bare.tables.task(id)?.version ?? 0
+        const at = { now: this.#platform.now(), versionOf, isStale: op.isStale }
+        this.#together.push(resolve(op.request, at))
+        return
+      }
+      case 'cut':
+        return this.#cut()
+      case 'advance':
+        await this.#cut()
+        await this.#platform.advance(op.ms, () => this.#settle())
+        return this.#settle()
+      case 'connect':
+        return this.#connect(op)
+      case 'disconnect': {
+        const key = `${op.group}/${op.pid}`
+        this.#connections.get(key)?.()
+        this.#connections.delete(key)
+        return this.#settle()
+      }
+      case 'work':
+        for (const message of this.#offers.get(op.pid)?.splice(0) ?? []) {
+          if (message.kind !== 'execute') continue
+          this.#together.push({ kind: 'task.acquire', data: { ...message.data.task, pid: op.pid, ttl: 60_000 } })
+        }
+        return
+      case 'await': {
+        const [id] = this.#bare.tables.held(op.pid)
+        if (id === undefined) return
+        const version = this.#bare.tables.task(id)?.version ?? 0
+        const action = { kind: 'promise.register_callback', data: { awaited: op.awaited, awaiter: id } } as const
+        this.#together.push({ kind: 'task.suspend', data: { id, version, actions: [action] } })
+      }
+    }
+  }
+
+  async #connect({ group, pid, capacity }: { group: string; pid: string; capacity?: number }): Promise<void> {
+    const key = `${group}/${pid}`
+    if (this.#connections.has(key)) return
+    const send = (message: Message) => {
+      const offers = this.#offers.get(pid) ?? []
+      offers.push(message)
+      this.#offers.set(pid, offers)
+      // Now and then a connection cannot take it.
+      return offers.length % 5 !== 4
+    }
+    this.#connections.set(key, this.#engine?.connect({ group, pid, capacity, send }) ?? (() => {}))
+    await this.#settle()
+  }
+
+  /** Submits what was drawn since the last cut: some together, some one by one, all before anything is answered. */
+  async #cut(): Promise<void> {
+    const requests = this.#together.splice(0)
+    const half = requests.length >> 1
+    const answers: Promise<Answer | Answer[]>[] = requests.slice(0, half).map((one) => this.#live.submit(one))
+    answers.push(this.#live.submitAll(requests.slice(half)))
+    await Promise.all(answers)
+    await this.#settle()
+  }
+
+  get #live(): Engine {
+    return this.#engine as Engine
+  }
+
+  /** Everything that was submitted, and what followed from it, is committed. */
+  async #settle(): Promise<void> {
+    for (let round = 0; round < 4; round++) await this.#live.submit({ kind: 'debug.snap', data: {} })
+    if (this.#failure) throw this.#failure
+  }
+
+  async restart(store: Store): Promise<void> {
+    await this.#cut()
+    await this.#live.stop()
+    this.#connections.clear()
+    await this.start(store)
+  }
+
+  async end(): Promise<void> {
+    await this.#cut()
+    await this.#platform.advance(2_000, () => this.#settle())
+    await this.#settle()
+    assert.deepEqual(await this.#store?.snapshot(), this.#bare.tables.rows())
+    await this.#counted()
+  }
+
+  /** The counters say what counting would. */
+  async #counted(): Promise<void> {
+    const counters = await this.#live.counters()
+    const states = Map.groupBy(this.#bare.tables.promises.values(), ({ state }) => state)
+    for (const [state, rows] of states) assert.equal(counters.get(`promises.${state}`), rows.length, state)
+    const tasks = Map.groupBy(this.#bare.tables.tasks.values(), ({ state }) => state)
+    for (const [state, rows] of tasks) assert.equal(counters.get(`tasks.${state}`), rows.length, state)
+  }
+
+  async abandon(): Promise<void> {
+    await this.#engine?.stop().catch(() => {})
+  }
+}
+
+test('the streams meet every kind of request and step, and every refusal', () => {
+  const expected = [
+    ...['promise.get 200 404', 'promise.create 200 400', 'promise.settle 200 404', 'promise.search 200'],
+    ...['promise.register_callback 200 400 404 422', 'promise.register_listener 200 400 404'],
+    ...['task.get 200 404', 'task.create 200 400 409 422', 'task.acquire 200 404 409', 'task.release 200 404 409'],
+    ...['task.suspend 200 300 400 404 409 422', 'task.fulfill 200 404 409', 'task.fence 200 400 404 409'],
+    ...['task.heartbeat 200', 'task.halt 200 404 409', 'task.continue 200 404 409', 'task.search 200'],
+    ...['schedule.get 200 404', 'schedule.create 200', 'schedule.delete 200 404', 'schedule.search 200'],
+    ...['promise.timeout 200', 'promise.resume 200', 'promise.notify 200', 'unblock.sent 200', 'task.dispatch 200'],
+    ...['task.withdraw 200', 'task.expire 200', 'task.disconnect 200', 'schedule.fire 200', 'worker.connect 200'],
+    ...['worker.disconnect 200', 'server.seen 200'],
+  ].flatMap((line) => {
+    const [kind, ...statuses] = line.split(' ')
+    return statuses.map((status) => `${kind} ${status}`)
+  })
+  assert.deepEqual(
+    expected.filter((one) => !met.has(one)),
+    [],
+  )
+})

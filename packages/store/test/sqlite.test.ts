@@ -1,0 +1,135 @@
+// What only the SQLite store has: a file, a lock on it, a schema with a version, and plans.
+
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { type TestContext, test } from 'node:test'
+import { Needs, WorkingSet } from '@resonatehq/protocol'
+import { sqliteStore } from '@resonatehq/store/sqlite'
+import { SQL } from '../src/sqlite/statements.ts'
+
+function file(t: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), 'resonate-sqlite-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  return join(folder, 'test.db')
+}
+
+/** A commit of nothing but the clock. */
+async function touch(store: ReturnType<typeof sqliteStore>): Promise<void> {
+  const transaction = await store.begin(new Needs())
+  await transaction.commit(new WorkingSet().changes())
+}
+
+test('a file that another process serves is refused with what to do', async (t) => {
+  const path = file(t)
+  const store = sqliteStore({ path, wall: () => 1 })
+  await store.open()
+  t.after(() => store.close())
+  const script = `
+    import { sqliteStore } from '@resonatehq/store/sqlite'
+    await sqliteStore({ path: ${JSON.stringify(path)}, wall: () => 1 }).open().catch((error) => console.log(error.message))`
+  const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+    cwd: import.meta.dirname,
+    encoding: 'utf8',
+  })
+  assert.match(
+    stdout,
+    /is in use by another process: stop that server, or choose another file with --storage-sqlite-path/,
+  )
+})
+
+test('a newer schema is refused and left alone', async (t) => {
+  const path = file(t)
+  const store = sqliteStore({ path, wall: () => 1 })
+  await store.open()
+  await store.close()
+  const database = new DatabaseSync(path)
+  database.exec('insert into schema_migrations values (99)')
+  database.close()
+  await assert.rejects(
+    sqliteStore({ path, wall: () => 1 }).open(),
+    /has schema version 99, and this program knows versions up to/,
+  )
+})
+
+test('a file that is no database is refused and left alone', async (t) => {
+  const path = file(t)
+  writeFileSync(path, 'a letter to my aunt, much longer than the header of a database would be, '.repeat(20))
+  await assert.rejects(sqliteStore({ path, wall: () => 1 }).open(), /is no SQLite database, or is damaged/)
+})
+
+test('a folder that is not there is named', async (t) => {
+  const path = join(file(t), 'missing', 'test.db')
+  await assert.rejects(sqliteStore({ path, wall: () => 1 }).open(), /cannot be opened: check that its folder exists/)
+})
+
+test('the clock never goes back, not even over a restart', async (t) => {
+  const path = file(t)
+  let wall = 10_000
+  const first = sqliteStore({ path, wall: () => wall })
+  await first.open()
+  await touch(first)
+  wall = 9_000
+  assert.equal(await first.now(), 10_000)
+  await first.close()
+  const second = sqliteStore({ path, wall: () => wall })
+  await second.open()
+  t.after(() => second.close())
+  assert.equal(await second.now(), 10_000)
+})
+
+test('no statement scans what grows', async (t) => {
+  const path = file(t)
+  const store = sqliteStore({ path, wall: () => 1 })
+  await store.open()
+  await store.close()
+  const database = new DatabaseSync(path)
+  t.after(() => database.close())
+  // Debug snapshots show everything; counters are few; workers are as many as connect.
+  const mayScan = new Set([
+    'allCallbacks',
+    'allListeners',
+    'allUnblocks',
+    'counters',
+    'absent',
+    'unblocksPushed',
+    'forgettable',
+    'floor',
+    'setFloor',
+  ])
+  for (const [name, sql] of Object.entries(SQL)) {
+    if (mayScan.has(name)) continue
+    const values = Array(sql.split('?').length - 1).fill(0)
+    const plan = database.prepare(`explain query plan ${sql}`).all(...values) as { detail: string }[]
+    const lines = plan.map(({ detail }) => detail)
+    assert.ok(
+      lines.every((line) => !/^SCAN (?!.*CONSTANT ROW)/.test(line) && !line.includes('TEMP B-TREE')),
+      `${name}: ${lines.join('; ')}`,
+    )
+  }
+})
+
+test('what was committed is there after the process was killed', async (t) => {
+  const path = file(t)
+  const script = `
+    import { sqliteStore } from '@resonatehq/store/sqlite'
+    import { Needs, WorkingSet } from '@resonatehq/protocol'
+    const store = sqliteStore({ path: ${JSON.stringify(path)}, wall: () => 77_000 })
+    await store.open()
+    const transaction = await store.begin(new Needs())
+    const set = new WorkingSet()
+    set.apply([{ kind: 'schedule', row: { id: 's', cron: '@hourly', promiseId: 'x', promiseTimeout: 1, promiseParam: {},
+      promiseTags: {}, createdAt: 1, nextRunAt: 2, lastRunAt: null } }])
+    await transaction.commit(set.changes())
+    process.kill(process.pid, 'SIGKILL')`
+  const { signal } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { cwd: import.meta.dirname })
+  assert.equal(signal, 'SIGKILL')
+  const store = sqliteStore({ path, wall: () => 1 })
+  await store.open()
+  t.after(() => store.close())
+  assert.deepEqual((await store.due({ now: 5, limit: 9 })).schedules, ['s'])
+  assert.equal(await store.now(), 77_000)
+})
