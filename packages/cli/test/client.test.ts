@@ -1,0 +1,131 @@
+// How the command line speaks to a server, and what it says when none answers.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { promise } from './records.ts'
+import { createWorld, START } from './world.ts'
+
+const found = () => ({ status: 200, data: { promise: promise('a') } })
+
+test('a request is an envelope with a correlation id of its own and the protocol version', async () => {
+  const world = createWorld({ answer: found })
+  assert.equal(await world.run('promises', 'get', 'a'), 0)
+  assert.deepEqual(world.sent, [
+    {
+      url: 'http://localhost:8001/',
+      authorization: null,
+      envelope: {
+        kind: 'promise.get',
+        head: { corrId: `cli-${START}-0`, version: '2026-04-01' },
+        data: { id: 'a' },
+      },
+    },
+  ])
+})
+
+test('a token travels in the envelope and in the header', async () => {
+  const world = createWorld({ answer: found })
+  await world.run('promises', 'get', 'a', '--token', 'secret')
+  assert.equal(world.sent[0]?.authorization, 'Bearer secret')
+  assert.equal(world.sent[0]?.envelope.head.auth, 'secret')
+})
+
+test('server and token come from the environment unless they are given', async () => {
+  const env = { RESONATE_URL: 'https://env.example/base/', RESONATE_TOKEN: 'from-env' }
+  const world = createWorld({ answer: found, env })
+  await world.run('promises', 'get', 'a')
+  await world.run('promises', 'get', 'a', '-S', 'http://flag.example:1', '-T', 'from-flag')
+  assert.deepEqual(
+    world.sent.map(({ url, authorization }) => [url, authorization]),
+    [
+      ['https://env.example/base/', 'Bearer from-env'],
+      ['http://flag.example:1/', 'Bearer from-flag'],
+    ],
+  )
+})
+
+test('the shared options may stand before the command, after it, and after its subcommand', async () => {
+  const world = createWorld({ answer: found })
+  await world.run('-S', 'http://one:1', 'promises', 'get', 'a')
+  await world.run('promises', '-S', 'http://two:2', 'get', 'a')
+  await world.run('promises', 'get', 'a', '-S', 'http://three:3')
+  await world.run('-S', 'http://far:9', 'promises', 'get', '-S', 'http://near:4', 'a')
+  assert.deepEqual(
+    world.sent.map(({ url }) => url),
+    ['http://one:1/', 'http://two:2/', 'http://three:3/', 'http://near:4/'],
+  )
+})
+
+test('a server that is not a URL is wrong usage, and the message names where it came from', async () => {
+  const world = createWorld()
+  assert.equal(await world.run('promises', 'get', 'a', '-S', 'localhost:8001'), 2)
+  assert.match(
+    world.printed.stderr,
+    /^Error: --server is to be a URL such as http:\/\/localhost:8001, not 'localhost:8001'/,
+  )
+  const fromEnv = createWorld({ env: { RESONATE_URL: 'nowhere' } })
+  assert.equal(await fromEnv.run('promises', 'get', 'a'), 2)
+  assert.match(fromEnv.printed.stderr, /^Error: RESONATE_URL is to be a URL/)
+})
+
+const faults: readonly (readonly [cause: Error, reason: string])[] = [
+  [Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' }), 'connection refused'],
+  [Object.assign(new Error('getaddrinfo ENOTFOUND nope'), { code: 'ENOTFOUND' }), 'no host of that name'],
+  [
+    new AggregateError([Object.assign(new Error('::1'), { code: 'ECONNREFUSED' }), new Error('127.0.0.1')]),
+    'connection refused',
+  ],
+  [new Error('self-signed certificate'), 'self-signed certificate'],
+]
+
+for (const [cause, reason] of faults) {
+  test(`no server: ${reason}${cause instanceof AggregateError ? ', on every address of the host' : ''}`, async () => {
+    const world = createWorld({ fetch: () => Promise.reject(new TypeError('fetch failed', { cause })) })
+    assert.equal(await world.run('promises', 'get', 'a'), 1)
+    assert.equal(world.printed.stdout, '')
+    assert.equal(
+      world.printed.stderr,
+      `Error: No server at http://localhost:8001: ${reason}. ` +
+        'Start one with `resonate dev`, or name another with --server.\n',
+    )
+  })
+}
+
+test('something else that answers on the port is told apart from a server', async () => {
+  const world = createWorld({
+    fetch: async () => new Response('<h1>hi</h1>', { status: 404, headers: { 'content-type': 'text/html' } }),
+  })
+  assert.equal(await world.run('promises', 'get', 'a'), 1)
+  assert.match(world.printed.stderr, /answered, but not as a Resonate server \(HTTP 404, text\/html\).*--server/)
+})
+
+test('a server that does not answer in time is given up', async () => {
+  const world = createWorld({
+    fetch: (_url, init) =>
+      new Promise((_resolve, reject) => {
+        init?.signal?.addEventListener('abort', () => reject(init.signal?.reason))
+      }),
+  })
+  const code = world.run('promises', 'get', 'a')
+  world.advance(30_000)
+  assert.equal(await code, 1)
+  assert.match(world.printed.stderr, /did not answer within 30 s/)
+})
+
+test('a refusal is the server’s own words and its status, on stderr', async () => {
+  const world = createWorld({ answer: () => ({ status: 404, data: 'Promise not found' }) })
+  assert.equal(await world.run('promises', 'get', 'a'), 1)
+  assert.deepEqual(world.printed, { stdout: '', stderr: 'Error: Promise not found (404)\n' })
+})
+
+test('a missing token says how to give one', async () => {
+  const world = createWorld({ answer: () => ({ status: 401, data: 'Unauthorized' }) })
+  assert.equal(await world.run('promises', 'get', 'a'), 1)
+  assert.match(world.printed.stderr, /--token, or in RESONATE_TOKEN/)
+})
+
+test('no timer is left behind by a request', async () => {
+  const world = createWorld({ answer: found })
+  await world.run('promises', 'get', 'a')
+  assert.equal(world.timers.size, 0)
+})

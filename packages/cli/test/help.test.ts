@@ -1,0 +1,82 @@
+// The help: each command has one, each has an example, and every example is a line that works as it stands.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Command } from 'commander'
+import { allCommands, createProgram } from '../src/program.ts'
+import { promise, schedule, task } from './records.ts'
+import { createWorld, words } from './world.ts'
+
+const everything = {
+  promise: promise('a'),
+  promises: [promise('a')],
+  task: task('a'),
+  tasks: [task('a')],
+  schedule: schedule('a'),
+  schedules: [schedule('a')],
+  preload: [],
+  lost: [],
+  action: { kind: 'promise.settle', head: { corrId: '0', status: 200, version: '2026-04-01' }, data: {} },
+}
+
+const commands = allCommands(createProgram(createWorld().io))
+const leaves = commands.filter((command) => command.commands.length === 0)
+
+for (const command of commands) {
+  const path = pathOf(command)
+  test(`--help of ${path.join(' ') || 'the program'} goes to stdout and exits 0`, async () => {
+    const world = createWorld()
+    assert.equal(await world.run(...path, '--help'), 0)
+    assert.match(world.printed.stdout, /^Usage: resonate/)
+    assert.equal(world.printed.stderr, '')
+  })
+}
+
+for (const command of leaves.filter(isClient)) {
+  const path = pathOf(command)
+  test(`the example of ${path.join(' ')} is a line that works`, async () => {
+    const lines = await examplesOf(path)
+    assert.notEqual(lines.length, 0, 'no line starts with "  $ resonate"')
+    for (const line of lines) {
+      for (const tty of [false, true]) {
+        const world = createWorld({ tty, answer: () => ({ status: 200, data: everything }) })
+        assert.equal(await world.run(...words(line).slice(1)), 0, `${line}\n${world.printed.stderr}`)
+        assert.notEqual(world.printed.stdout, '')
+      }
+    }
+  })
+}
+
+test('every option and every command says what it is for', () => {
+  for (const command of commands) {
+    assert.notEqual(command.description(), '', pathOf(command).join(' '))
+    for (const option of command.options) assert.notEqual(option.description, '', option.flags)
+  }
+})
+
+test('--version prints the version of the package', async () => {
+  const world = createWorld()
+  assert.equal(await world.run('--version'), 0)
+  assert.match(world.printed.stdout, /^\d+\.\d+\.\d+\n$/)
+})
+
+test('no command at all is wrong usage, and shows the help', async () => {
+  const world = createWorld()
+  assert.equal(await world.run(), 2)
+  assert.match(world.printed.stderr, /^Usage: resonate/)
+})
+
+async function examplesOf(path: readonly string[]): Promise<string[]> {
+  const world = createWorld()
+  await world.run(...path, '--help')
+  return [...world.printed.stdout.matchAll(/^ {2}\$ (resonate .*)$/gm)].map(([, line]) => line ?? '')
+}
+
+function pathOf(command: Command): string[] {
+  return command.parent === null ? [] : [...pathOf(command.parent), command.name()]
+}
+
+/** Commands that ask a server; the others are one. */
+function isClient(command: Command): boolean {
+  return command.options.some((option) => option.long === '--server')
+}

@@ -1,0 +1,99 @@
+// Durations, values and tables: what people type and read.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { instantText } from '../src/describe.ts'
+import { formatDuration, parseDuration } from '../src/duration.ts'
+import { printable, recordText, shorten, tableText } from '../src/output.ts'
+import { callOf, decodeValue, encodeValue, readValue, valueText } from '../src/values.ts'
+import { promise } from './records.ts'
+import { base64, START } from './world.ts'
+
+test('durations are whole numbers with units, one after the other', () => {
+  assert.equal(parseDuration('250ms'), 250)
+  assert.equal(parseDuration('90s'), 90_000)
+  assert.equal(parseDuration('1h30m'), 5_400_000)
+  assert.equal(parseDuration('2d'), 172_800_000)
+})
+
+test('0 and the empty text are no time', () => {
+  assert.equal(parseDuration('0'), 0)
+  assert.equal(parseDuration(''), 0)
+})
+
+test('a bare number, a fraction, an unknown unit and a number beyond all bounds are no durations', () => {
+  for (const text of ['30', '1.5s', '3w', 's', '-1s', '1 h', `${'9'.repeat(20)}d`])
+    assert.equal(parseDuration(text), null)
+})
+
+test('durations read as at most two units', () => {
+  const cases = { 0: '0ms', 999: '999ms', 1250: '1.2s', 60000: '1m', 185000: '3m 5s', 7800000: '2h 10m' }
+  for (const [ms, text] of Object.entries(cases)) assert.equal(formatDuration(Number(ms)), text)
+  assert.equal(formatDuration(3 * 86_400_000 + 4 * 3_600_000), '3d 4h')
+  assert.equal(formatDuration(-5), '0ms')
+})
+
+test('instants are in UTC, with their distance from now', () => {
+  assert.equal(instantText(START, START + 5_000), '2025-11-24 08:00:00Z (5s ago)')
+  assert.equal(instantText(START + 5_000, START), '2025-11-24 08:00:05Z (in 5s)')
+  assert.equal(instantText(Number.MAX_SAFE_INTEGER, START), 'never')
+})
+
+test('a value is JSON where it reads as JSON, else text', () => {
+  assert.deepEqual(readValue('{"a":[1,null]}'), { a: [1, null] })
+  assert.equal(readValue('42'), 42)
+  assert.equal(readValue('"42"'), '42')
+  assert.equal(readValue('hello world'), 'hello world')
+  assert.equal(readValue(''), '')
+})
+
+test('what is encoded decodes to the same', () => {
+  for (const value of [null, 0, '', 'héllo ✓', [1, { a: 'b' }]]) {
+    assert.deepEqual(decodeValue(encodeValue(value)), { kind: 'json', value })
+  }
+})
+
+test('what is not base64 of JSON is shown as it came', () => {
+  for (const data of ['plain text', '{"a":1}', Buffer.from([0xff, 0xfe]).toString('base64'), base64('x').slice(1)]) {
+    assert.equal(valueText({ data }), data)
+  }
+  assert.equal(valueText({}), '')
+})
+
+test('an encoded error reads as its name and message', () => {
+  assert.equal(valueText({ data: base64({ __type: 'error', name: 'TypeError', message: 'no' }) }), 'TypeError: no')
+  assert.equal(valueText({ data: base64({ __type: 'error' }) }), 'Error')
+  assert.equal(valueText({ data: base64({ name: 'TypeError' }) }), '{"name":"TypeError"}')
+})
+
+test('a param that names a function is a call, and nothing else is', () => {
+  const call = { func: 'f', args: [1], version: 2 }
+  assert.deepEqual(callOf(promise('a', { param: { data: base64(call) } })), call)
+  assert.equal(callOf(promise('a', { param: { data: base64({ func: 1 }) } })), null)
+  assert.equal(callOf(promise('a', { param: { data: base64([1]) } })), null)
+  assert.equal(callOf(promise('a')), null)
+})
+
+test('control characters never reach the terminal', () => {
+  assert.equal(printable('a\u001b[31mb\nc\u009b'), 'a\\x1b[31mb\\x0ac\\x9b')
+  const text = recordText('\u001b', [['a', '\u001b']]) + tableText(['A'], [['\u001b']])
+  assert.ok(!text.includes('\u001b'))
+})
+
+test('a table is as wide as its widest cells, without trailing blanks', () => {
+  assert.equal(
+    tableText(
+      ['ID', 'STATE'],
+      [
+        ['order-42', ''],
+        ['a', 'pending'],
+      ],
+    ),
+    'ID        STATE\norder-42\na         pending',
+  )
+})
+
+test('long cells are cut', () => {
+  assert.equal(shorten('abcdef', 4), 'abc…')
+  assert.equal(shorten('abcd', 4), 'abcd')
+})
