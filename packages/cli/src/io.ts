@@ -12,6 +12,11 @@ export interface Io {
   readonly stderr: Sink
   readonly env: Readonly<Record<string, string | undefined>>
   readonly fetch: typeof fetch
+  readonly nodeVersion: string
+  /** The text of a file, by its path from the working folder; undefined where there is none. */
+  readText(path: string): string | undefined
+  /** A path from the working folder, in full. */
+  fullPath(path: string): string
   /** ms since epoch. */
   now(): number
   /** Runs `fn` once after `delayMs`; returns its cancel. */

@@ -1,7 +1,9 @@
 // The process around the command line: hands it what is ambient, and takes its exit code. The only file here that
-// touches the process, the clock, timers or randomness.
+// touches the process, files, the clock, timers or randomness.
 
 import { randomUUID } from 'node:crypto'
+import { existsSync, readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import type { Io } from './io.ts'
 import { run } from './program.ts'
 
@@ -10,6 +12,9 @@ const io: Io = {
   stderr: sink(process.stderr),
   env: process.env,
   fetch: globalThis.fetch,
+  nodeVersion: process.versions.node,
+  readText: (path) => (existsSync(path) ? readFileSync(path, 'utf8') : undefined),
+  fullPath: (path) => resolve(path),
   now: Date.now,
   timer(delayMs, fn) {
     const timer = setTimeout(fn, delayMs)

@@ -5,12 +5,16 @@ import manifest from '../package.json' with { type: 'json' }
 import { invokeCommand } from './commands/invoke.ts'
 import { promisesCommand } from './commands/promises.ts'
 import { schedulesCommand } from './commands/schedules.ts'
+import { addSettings, devCommand, serveCommand } from './commands/serve.ts'
 import { tasksCommand } from './commands/tasks.ts'
 import { treeCommand } from './commands/tree.ts'
 import { EXIT, type ExitCode, Failure } from './exit.ts'
 import { example } from './help.ts'
 import type { Io } from './io.ts'
 import { withClientOptions } from './session.ts'
+
+const COMMANDS = [serveCommand, devCommand, invokeCommand, treeCommand, promisesCommand, tasksCommand, schedulesCommand]
+const SERVERS = new Set(['serve', 'dev'])
 
 export async function run(args: readonly string[], io: Io): Promise<ExitCode> {
   try {
@@ -27,9 +31,11 @@ export function createProgram(io: Io): Command {
     .version(manifest.version)
     .enablePositionalOptions()
     .addHelpText('after', help())
-  for (const command of [invokeCommand, treeCommand, promisesCommand, tasksCommand, schedulesCommand]) {
-    program.addCommand(command(io))
-  }
+  for (const command of COMMANDS) program.addCommand(command(io))
+  // The settings come with the server, which client commands need not wait for.
+  program.hook('preSubcommand', async (_program, command) => {
+    if (SERVERS.has(command.name())) await addSettings(command)
+  })
   for (const command of allCommands(program)) confine(command, io)
   return program
 }
@@ -49,7 +55,7 @@ function confine(command: Command, io: Io): void {
 
 function conclude(fault: unknown, io: Io): ExitCode {
   if (fault instanceof Failure) {
-    io.stderr.write(`Error: ${fault.message}\n`)
+    for (const line of fault.message.split('\n')) io.stderr.write(`${fault.label}: ${line}\n`)
     return fault.code
   }
   if (fault instanceof CommanderError) {

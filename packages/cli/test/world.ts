@@ -25,6 +25,8 @@ export interface WorldOptions {
   readonly env?: Readonly<Record<string, string>>
   /** What the server answers; by default 200 `{}`. */
   readonly answer?: (envelope: RequestEnvelope) => Reply | Promise<Reply>
+  /** Files of the working folder. */
+  readonly files?: Readonly<Record<string, string>>
   /** Instead of `answer`: the whole of fetch. */
   readonly fetch?: typeof fetch
   /** Timers up to this long go off at once, taking the clock along. */
@@ -71,6 +73,9 @@ export function createWorld(options: WorldOptions = {}) {
     stderr: sink('stderr'),
     env: options.env ?? {},
     fetch: options.fetch ?? fakeFetch,
+    nodeVersion: '24.0.0',
+    readText: (path) => options.files?.[path],
+    fullPath: (path) => `/work/${path}`,
     now: () => now,
     timer(delayMs, fn) {
       const timer = { at: now + delayMs, fn }

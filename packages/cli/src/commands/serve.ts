@@ -1,0 +1,145 @@
+// `resonate serve` and `resonate dev`: the server in this process, until it is told to stop. The settings, their flags
+// and their help are the server's own table; nothing about them is repeated here.
+
+import type { Addresses, Config, Logger, Setting } from '@resonatehq/server'
+import { Command, Option } from 'commander'
+import { EXIT, fatal } from '../exit.ts'
+import { example, programName } from '../help.ts'
+import type { Io } from '../io.ts'
+
+const CONFIG_FILE = 'resonate.toml'
+
+/** npm passes a signal on to a process that the terminal has told already: within this time the two are one. */
+const SAME_SIGNAL_MS = 500
+
+type Flags = Readonly<Record<string, unknown>>
+
+export function serveCommand(io: Io): Command {
+  return new Command('serve')
+    .description('run a server over a SQLite file')
+    .addHelpText(
+      'after',
+      SETTINGS_HELP +
+        example('resonate serve', 'resonate serve --server-port 9001 --storage-sqlite-path /var/lib/resonate.db'),
+    )
+    .action(async (flags: Flags) => serve(io, flags))
+}
+
+export function devCommand(io: Io): Command {
+  return new Command('dev')
+    .description('run a server in memory, for development: what it knows is gone when it ends')
+    .addHelpText('after', SETTINGS_HELP + example('resonate dev', 'resonate dev --storage-sqlite-path dev.db'))
+    .action(async (flags: Flags) => serve(io, devFlags(flags)))
+}
+
+const SETTINGS_HELP = `
+Flags win over environment variables (server.port is RESONATE_SERVER__PORT), those over ${CONFIG_FILE} in the working
+folder, that over the defaults. The first SIGINT or SIGTERM finishes what is in flight; a second one ends at once.
+`
+
+/** Gives a command a flag for every setting of the server. */
+export async function addSettings(command: Command): Promise<void> {
+  const { SETTINGS } = await import('@resonatehq/server')
+  for (const setting of SETTINGS) command.addOption(optionOf(setting))
+}
+
+function optionOf(setting: Setting): Option {
+  const { flag, placeholder, meaning, type } = setting
+  const option = new Option(`${flag} ${placeholder}`, `${meaning} (default: ${defaultText(setting)})`)
+  return type === 'list' ? option.argParser((text, before: string[] = []) => [...before, text]) : option
+}
+
+function defaultText({ default: value }: Setting): string {
+  return value === '' || (Array.isArray(value) && value.length === 0) ? 'none' : String(value)
+}
+
+/** In memory unless a store is named on the command line, and with a log for people. */
+function devFlags(flags: Flags): Flags {
+  const type = flags.storageSqlitePath === undefined ? 'memory' : 'sqlite'
+  return { storageType: type, observabilityLogFormat: 'pretty', ...flags }
+}
+
+async function serve(io: Io, flags: Flags): Promise<void> {
+  const { createLogger, createServer, nodePlatform, openEngine } = await import('@resonatehq/server')
+  const config = await configure(io, flags)
+  const format = config['observability.log_format']
+  const logger = createLogger({
+    level: config.level,
+    format: format === 'auto' ? (io.stdout.isTTY ? 'pretty' : 'json') : format,
+    write: (line) => io.stdout.write(line),
+  })
+  const server = createServer(config, { platform: nodePlatform(), logger, openEngine, node: io.nodeVersion })
+  const stopping = stopSignals(io)
+  const addresses = await server.start().catch((fault) => refuseToStart(fault, logger))
+  io.stderr.write(welcome(io, config, addresses))
+  await stopping
+  await server.stop().catch((fault) => {
+    throw fatal([`the server did not stop in order: ${messageOf(fault)}`])
+  })
+  // Nothing may keep a server alive that has stopped.
+  io.exit(EXIT.ok)
+}
+
+async function configure(io: Io, flags: Flags): Promise<Config> {
+  const { loadConfig } = await import('@resonatehq/server')
+  const text = io.readText(CONFIG_FILE)
+  const file = text === undefined ? {} : { file: { path: CONFIG_FILE, text } }
+  const loaded = loadConfig({ flags, env: io.env, ...file })
+  if ('problems' in loaded) throw fatal(loaded.problems)
+  return loaded.config
+}
+
+function refuseToStart(fault: unknown, logger: Logger): never {
+  logger.debug({ err: fault }, 'Start failed')
+  throw fatal([messageOf(fault)])
+}
+
+function messageOf(fault: unknown): string {
+  return fault instanceof Error ? fault.message : String(fault)
+}
+
+/** Resolves at the first signal; the second one, whenever it comes, ends the process. */
+function stopSignals(io: Io): Promise<void> {
+  const echoMs = io.env.npm_lifecycle_event === undefined ? 0 : SAME_SIGNAL_MS
+  return new Promise((resolve) => {
+    let stoppingAt: number | null = null
+    io.onStopSignal(() => {
+      if (stoppingAt === null) {
+        stoppingAt = io.now()
+        resolve()
+      } else if (io.now() - stoppingAt >= echoMs) io.exit(EXIT.failed)
+    })
+  })
+}
+
+/** Where everything is and what to try: a block that can be pasted into another terminal as it stands. */
+export function welcome(io: Io, config: Config, { url, metricsUrl }: Addresses): string {
+  const name = programName(io.env)
+  const server = new URL(url).port === '8001' ? '' : ` --server ${url}`
+  const folder = io.env.npm_lifecycle_event === undefined ? undefined : io.env.npm_config_local_prefix
+  const lines = [
+    '',
+    '# Resonate is running. Stop it with Ctrl-C.',
+    `#   API       ${url}`,
+    `#   Metrics   ${metricsUrl ?? 'off'}`,
+    `#   Database  ${databaseText(io, config)}`,
+    '# To try it, paste this into another terminal:',
+    ...(folder === undefined ? [] : [`cd ${quoted(folder)}`]),
+    `${name} promises create approval-1 --timeout 1h${server}`,
+    `${name} promises resolve approval-1 --value '{"approved": true}'${server}`,
+    `${name} invoke greet-1 --func greet --arg world --timeout 10m${server}`,
+    `${name} tree greet-1${server}`,
+    '',
+  ]
+  return `${lines.join('\n')}\n`
+}
+
+function databaseText(io: Io, config: Config): string {
+  if (config['storage.type'] === 'memory') return 'in memory, gone when this process ends'
+  return `${io.fullPath(config['storage.sqlite.path'])} (SQLite)`
+}
+
+/** As a shell reads it back. */
+function quoted(path: string): string {
+  return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`
+}
