@@ -1,0 +1,182 @@
+// Runs the documentation. Every page is a story told in fenced snippets, and each kind of snippet is tried:
+//
+//   json, toml   must be readable; toml must be settings that the server knows
+//   sh           each line is run, as written, against a server of the page's own
+//   ts           is run as a program, unless the comment above it names a file to keep it in
+//
+// An HTML comment right above a snippet says more:
+//
+//   <!-- not run: reason -->      leave it alone, and why
+//   <!-- file: worker.ts -->      keep the snippet under this name for the commands that follow
+//   <!-- background -->           the command goes on running until the page ends
+//   <!-- prints: text -->         its output must contain this
+//
+// It must never need anything from outside this repository.
+
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { delimiter, dirname, join } from 'node:path'
+import { test } from 'node:test'
+import { createServer, loadConfig, nodePlatform, openEngine, silentLogger } from '@resonatehq/server'
+
+const ROOT = join(import.meta.dirname, '..')
+const PAGES = ['README.md', ...globSync('docs/**/*.md', { cwd: ROOT }).sort()]
+
+interface Snippet {
+  readonly language: string
+  readonly text: string
+  readonly line: number
+  /** From the comments above it: name → text. */
+  readonly marks: Readonly<Record<string, string>>
+}
+
+const FENCE = /((?:^<!--.*-->\n+)*)^( *)```(\w+)\n([\s\S]*?)^ *```$/gm
+const MARK = /<!--\s*(not run|file|background|prints)(?::\s*(.*?))?\s*-->/g
+
+export function snippetsOf(page: string): Snippet[] {
+  return [...page.matchAll(FENCE)].map((match) => {
+    const [, comments = '', indent = '', language = '', body = ''] = match
+    return {
+      language,
+      text: body.replaceAll(new RegExp(`^${indent}`, 'gm'), ''),
+      line: page.slice(0, match.index).split('\n').length + comments.split('\n').length - 1,
+      marks: Object.fromEntries([...comments.matchAll(MARK)].map(([, name = '', text = '']) => [name, text])),
+    }
+  })
+}
+
+/** A folder inside the repository, so that snippets find the packages; a server; and what runs in the background. */
+interface Stage {
+  readonly folder: string
+  readonly env: NodeJS.ProcessEnv
+  readonly background: ChildProcess[]
+}
+
+for (const page of PAGES) {
+  const snippets = snippetsOf(readFileSync(join(ROOT, page), 'utf8'))
+
+  test(`${page} is true`, { skip: snippets.length === 0 && 'it has no snippets' }, async (t) => {
+    const config = configOf({ 'server.port': 0, 'observability.metrics_port': 0, 'storage.type': 'memory' })
+    const server = createServer(config, { platform: nodePlatform(), logger: silentLogger, openEngine })
+    const { url } = await server.start()
+    const stage = prepare(url)
+    try {
+      for (const snippet of snippets) {
+        const reason = snippet.marks['not run']
+        const name = `line ${snippet.line}: ${snippet.text.split('\n')[0]?.slice(0, 80)}`
+        await t.test(name, { skip: reason }, () => tryOut(snippet, stage))
+      }
+    } finally {
+      for (const child of stage.background) end(child)
+      await server.stop()
+      rmSync(stage.folder, { recursive: true })
+    }
+  })
+}
+
+test('every link of the documentation leads to a file', () => {
+  const pages = [...PAGES, 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'AGENTS.md', 'STYLE.md', 'CHANGELOG.md']
+  const broken = pages.flatMap((page) =>
+    [...readFileSync(join(ROOT, page), 'utf8').matchAll(/\]\((?!https?:|#|mailto:)([^)#\s]+)[^)]*\)/g)]
+      .map(([, path = '']) => path)
+      .filter((path) => !existsSync(join(ROOT, dirname(page), path)))
+      .map((path) => `${page} → ${path}`),
+  )
+  assert.deepEqual(broken, [])
+})
+
+test('snippets are found with their marks', () => {
+  const page = 'text\n\n<!-- file: a.ts -->\n<!-- prints: 1 -->\n```ts\nconsole.log(1)\n```\n\n```\nplain\n```\n'
+  assert.deepEqual(snippetsOf(page), [
+    { language: 'ts', text: 'console.log(1)\n', line: 5, marks: { file: 'a.ts', prints: '1' } },
+  ])
+})
+
+function prepare(url: string): Stage {
+  const folder = mkdtempSync(join(ROOT, '.docs-'))
+  const { npm_lifecycle_event: _script, ...env } = process.env
+  const path = [join(ROOT, 'node_modules/.bin'), process.env.PATH].join(delimiter)
+  return { folder, env: { ...env, PATH: path, RESONATE_URL: url }, background: [] }
+}
+
+async function tryOut(snippet: Snippet, stage: Stage): Promise<void> {
+  const { language, text, marks } = snippet
+  switch (language) {
+    case 'json':
+      JSON.parse(text)
+      return
+    case 'toml':
+      configOf({}, text)
+      return
+    case 'ts':
+      if (marks.file !== undefined) return writeFileSync(join(stage.folder, marks.file), text)
+      writeFileSync(join(stage.folder, 'snippet.ts'), text)
+      return runLine('node snippet.ts', snippet, stage)
+    case 'sh':
+      for (const line of commandsOf(text)) await runLine(line, snippet, stage)
+      return
+    default:
+      assert.fail(`Nobody knows how to try ${language}: use sh, ts, json or toml, or mark the snippet as not run.`)
+  }
+}
+
+function configOf(flags: Readonly<Record<string, unknown>>, toml?: string) {
+  const loaded = loadConfig({ flags, ...(toml === undefined ? {} : { file: { path: 'resonate.toml', text: toml } }) })
+  assert.ok('config' in loaded, JSON.stringify(loaded))
+  return loaded.config
+}
+
+function commandsOf(text: string): string[] {
+  const joined = text.replaceAll('\\\n', '')
+  return joined.split('\n').filter((line) => line.trim() !== '' && !line.startsWith('#'))
+}
+
+/** Runs one command as a shell would; those of npm run in the repository, all others in the page's folder. */
+async function runLine(line: string, snippet: Snippet, stage: Stage): Promise<void> {
+  const command = line.replace(/^npm run resonate -- /, `node '${join(ROOT, 'packages/cli/src/main.ts')}' `)
+  const cwd = command.startsWith('npm ') ? ROOT : stage.folder
+  const child = spawn('sh', ['-c', command], { cwd, env: stage.env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
+  stage.background.push(child)
+  const { prints } = snippet.marks
+  const output = await ('background' in snippet.marks ? printed(child, prints ?? '') : finished(child, line))
+  if (prints !== undefined)
+    assert.ok(output.includes(prints), `${line}\nwas to print: ${prints}\nand printed:\n${output}`)
+}
+
+function finished(child: ChildProcess, line: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let output = ''
+    child.stdout?.on('data', (chunk) => (output += chunk))
+    child.stderr?.on('data', (chunk) => (output += chunk))
+    child.on('close', (code) => {
+      if (code === 0) resolve(output)
+      else reject(new Error(`${line}\nended with ${code} and printed:\n${output}`))
+    })
+  })
+}
+
+/** Resolves once the text was printed, at once when there is none to wait for. */
+function printed(child: ChildProcess, text: string): Promise<string> {
+  if (text === '') return Promise.resolve('')
+  return new Promise((resolve, reject) => {
+    let output = ''
+    const read = (chunk: Buffer) => {
+      output += chunk
+      if (output.includes(text)) resolve(output)
+    }
+    child.stdout?.on('data', read)
+    child.stderr?.on('data', read)
+    child.on('close', () => reject(new Error(`ended before it printed: ${text}\n${output}`)))
+  })
+}
+
+/** Ends a command and all that it started. */
+function end(child: ChildProcess): void {
+  if (child.pid === undefined || child.exitCode !== null) return
+  try {
+    process.kill(-child.pid, 'SIGKILL')
+  } catch {
+    // It has ended meanwhile.
+  }
+}
