@@ -3,7 +3,7 @@
 // together. L3. No answer and no message leaves before the commit that made it true. L4. What waits is bounded: past
 // `queueMax` requests are refused with 503; the server's own steps are few and always taken.
 
-import { type Answer, addFootprint, type Changes, type MachineConfig, Needs } from '@resonatehq/protocol'
+import { type Answer, addFootprint, type Changes, type Input, type MachineConfig, Needs } from '@resonatehq/protocol'
 import type { Store, Transaction } from '@resonatehq/store'
 import { Batch, type Dispatcher, type Entry, type Executed, type Outgoing, Uncovered } from './batch.ts'
 import type { EngineObserver } from './observer.ts'
@@ -147,11 +147,19 @@ export class Lane {
   #needsOf(entries: readonly Entry[]): Needs {
     const needs = new Needs()
     for (const entry of entries) {
-      if (entry.kind === 'input') addFootprint(needs, entry.input, this.#options.machine)
+      if (entry.kind === 'input') this.#addFootprint(needs, entry.input)
       else needs.ids.add(entry.id)
       if (entry.kind === 'wake') needs.waiters.add(entry.id)
     }
     return needs
+  }
+
+  #addFootprint(needs: Needs, input: Input): void {
+    try {
+      addFootprint(needs, input, this.#options.machine)
+    } catch {
+      // A bug in one request must not take the others along: deciding it throws again, and answers 500 to it alone.
+    }
   }
 
   /** One go, or several: where rows outside the locked ones were needed, everything is decided again under all the locks. */

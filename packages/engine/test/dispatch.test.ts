@@ -1,0 +1,450 @@
+// Handing out work: who gets which task, and what happens to it when they do not take it. Time is moved by hand.
+
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { type Answer, DEFAULT_CONFIG, type Message, type Request } from '@resonatehq/protocol'
+import { memoryStore, type Store } from '@resonatehq/store'
+import { createEngine, type Engine, type EngineOptions, type Push } from '../src/index.ts'
+import { ManualPlatform, strictLog } from './manual-platform.ts'
+
+const START = 1_000_000
+
+class Bench {
+  readonly platform = new ManualPlatform({ now: START })
+  readonly store: Store = memoryStore({ wall: () => this.platform.now() })
+  engine: Engine
+
+  constructor(options: Partial<EngineOptions> = {}) {
+    this.engine = this.#create(options)
+  }
+
+  #create(options: Partial<EngineOptions>): Engine {
+    const log = strictLog()
+    return createEngine({ store: this.store, platform: this.platform, log, serverUrl: 'http://test', ...options })
+  }
+
+  async restart(options: Partial<EngineOptions> = {}): Promise<void> {
+    await this.engine.stop()
+    this.engine = this.#create(options)
+    await this.engine.start()
+  }
+
+  /** Everything submitted, and what follows from it, is committed and sent. */
+  async settle(): Promise<void> {
+    for (let round = 0; round < 6; round++) await this.engine.submit({ kind: 'debug.snap', data: {} })
+  }
+
+  async advance(ms: number): Promise<void> {
+    await this.platform.advance(ms, () => this.settle())
+    await this.settle()
+  }
+
+  async ask(request: Request): Promise<Answer> {
+    const answer = await this.engine.submit(request)
+    await this.settle()
+    return answer
+  }
+
+  create(id: string, target = 'poll://any@g', tags: Record<string, string> = {}): Promise<Answer> {
+    const data = { id, timeoutAt: START + 10_000_000, param: {}, tags: { 'resonate:target': target, ...tags } }
+    return this.ask({ kind: 'promise.create', data })
+  }
+
+  acquire(id: string, pid: string, version = 0, ttl = 60_000): Promise<Answer> {
+    return this.ask({ kind: 'task.acquire', data: { id, version, pid, ttl } })
+  }
+
+  fulfill(id: string, version = 1): Promise<Answer> {
+    const action = { kind: 'promise.settle', data: { id, state: 'resolved', value: {} } } as const
+    return this.ask({ kind: 'task.fulfill', data: { id, version, action } })
+  }
+
+  async connect(pid: string, options: { capacity?: number; group?: string; isFull?: boolean } = {}): Promise<Port> {
+    const port = new Port(pid, options)
+    port.close = this.engine.connect(port)
+    await this.settle()
+    return port
+  }
+}
+
+class Port {
+  readonly group: string
+  readonly pid: string
+  readonly capacity?: number
+  readonly messages: Message[] = []
+  isFull: boolean
+  close: () => void = () => {}
+
+  constructor(
+    pid: string,
+    { capacity, group = 'g', isFull = false }: { capacity?: number; group?: string; isFull?: boolean },
+  ) {
+    this.pid = pid
+    this.group = group
+    this.isFull = isFull
+    if (capacity !== undefined) this.capacity = capacity
+  }
+
+  send(message: Message): boolean {
+    if (this.isFull) return false
+    this.messages.push(message)
+    return true
+  }
+
+  /** Ids of what arrived since the last look, `!` before an unblock. */
+  take(): string[] {
+    return this.messages.splice(0).map((message) => {
+      return message.kind === 'unblock' ? `!${message.data.promise.id}` : message.data.task.id
+    })
+  }
+}
+
+async function open(t: TestContext, options: Partial<EngineOptions> = {}): Promise<Bench> {
+  const bench = new Bench(options)
+  await bench.engine.start()
+  t.after(() => bench.engine.stop())
+  return bench
+}
+
+test('a task goes out the moment it is created', async (t) => {
+  const bench = await open(t)
+  const port = await bench.connect('w')
+  await bench.create('a')
+  assert.deepEqual(port.messages, [
+    { kind: 'execute', head: { serverUrl: 'http://test' }, data: { task: { id: 'a', version: 0 } } },
+  ])
+})
+
+test('a worker that connects gets what was waiting, the longest waiting first', async (t) => {
+  const bench = await open(t)
+  for (const id of ['c', 'a', 'b']) {
+    await bench.create(id)
+    await bench.advance(1)
+  }
+  const port = await bench.connect('w')
+  assert.deepEqual(port.take(), ['c', 'a', 'b'])
+})
+
+test('the worker with the fewest tasks in hand is chosen, ties in turn', async (t) => {
+  const bench = await open(t)
+  const ports = [await bench.connect('w1'), await bench.connect('w2'), await bench.connect('w3')]
+  for (let at = 0; at < 7; at++) await bench.create(`t${at}`)
+  assert.deepEqual(
+    ports.map((port) => port.take().length),
+    [3, 2, 2],
+  )
+  await bench.acquire('t1', 'w2')
+  await bench.fulfill('t1')
+  await bench.create('next')
+  assert.deepEqual(ports[1]?.take(), ['next'])
+})
+
+test('a worker never gets more than its capacity, and the rest waits in the store', async (t) => {
+  const bench = await open(t)
+  const port = await bench.connect('w', { capacity: 2 })
+  for (const id of ['a', 'b', 'c', 'd']) await bench.create(id)
+  assert.deepEqual(port.take(), ['a', 'b'])
+  await bench.acquire('a', 'w')
+  assert.deepEqual(port.take(), [])
+  await bench.fulfill('a')
+  assert.deepEqual(port.take(), ['c'])
+})
+
+test('a suspended task gives its place to another, and comes back to the worker that ran it', async (t) => {
+  const bench = await open(t)
+  const port = await bench.connect('w1', { capacity: 1 })
+  await bench.create('a')
+  await bench.acquire('a', 'w1')
+  await bench.create('x', 'poll://any@elsewhere')
+  await bench.create('b')
+  assert.deepEqual(port.take(), ['a'])
+  const action = { kind: 'promise.register_callback', data: { awaited: 'x', awaiter: 'a' } } as const
+  await bench.ask({ kind: 'task.suspend', data: { id: 'a', version: 1, actions: [action] } })
+  assert.deepEqual(port.take(), ['b'])
+  const other = await bench.connect('w2')
+  await bench.acquire('b', 'w1')
+  await bench.fulfill('b')
+  await bench.ask({ kind: 'promise.settle', data: { id: 'x', state: 'resolved', value: {} } })
+  assert.deepEqual([port.take(), other.take()], [['a'], []])
+})
+
+test('any@group/pid prefers that worker, uni@group/pid waits for it', async (t) => {
+  const bench = await open(t)
+  const [first, second] = [await bench.connect('w1'), await bench.connect('w2')]
+  for (const id of ['a', 'b']) await bench.create(id, 'poll://any@g/w2')
+  assert.deepEqual([first.take(), second.take()], [[], ['a', 'b']])
+  second.close()
+  await bench.settle()
+  assert.deepEqual(first.take(), ['a', 'b'])
+  await bench.create('c', 'poll://any@g/w2')
+  await bench.create('d', 'poll://uni@g/w2')
+  assert.deepEqual(first.take(), ['c'])
+  const back = await bench.connect('w2')
+  assert.deepEqual(back.take(), ['d'])
+})
+
+test('an offer that was not acquired goes to another worker, and the late one goes last until it is heard from', async (t) => {
+  const bench = await open(t)
+  const late = await bench.connect('late')
+  await bench.create('a')
+  assert.deepEqual(late.take(), ['a'])
+  const good = await bench.connect('good')
+  await bench.advance(4_999)
+  assert.deepEqual(good.take(), [])
+  await bench.advance(1)
+  assert.deepEqual(good.take(), ['a'])
+  for (const id of ['b', 'c']) await bench.create(id)
+  assert.deepEqual([late.take(), good.take()], [[], ['b', 'c']])
+  await bench.acquire('a', 'late')
+  await bench.create('d')
+  assert.deepEqual([late.take(), good.take()], [['d'], []])
+})
+
+test('what was offered to a connection that ended goes to another worker at once', async (t) => {
+  const bench = await open(t)
+  const gone = await bench.connect('gone')
+  await bench.create('a')
+  const other = await bench.connect('other')
+  gone.close()
+  await bench.settle()
+  assert.deepEqual(other.take(), ['a'])
+})
+
+test('a connection that cannot take a message did not get it', async (t) => {
+  const bench = await open(t)
+  const full = await bench.connect('full', { isFull: true })
+  const other = await bench.connect('other')
+  for (const id of ['a', 'b']) await bench.create(id)
+  assert.deepEqual([full.take(), other.take().sort()], [[], ['a', 'b']])
+})
+
+test('the leases of a worker without a connection end after the grace, and its work goes on elsewhere', async (t) => {
+  const bench = await open(t)
+  await bench.advance(30_000)
+  const dying = await bench.connect('dying')
+  await bench.create('a')
+  await bench.acquire('a', 'dying')
+  const other = await bench.connect('other')
+  dying.close()
+  await bench.settle()
+  await bench.advance(4_999)
+  assert.deepEqual(other.take(), [])
+  await bench.advance(10)
+  assert.deepEqual(other.take(), ['a'])
+})
+
+test('a worker that reconnects or heartbeats within the grace keeps its leases', async (t) => {
+  const bench = await open(t)
+  await bench.advance(30_000)
+  const back = await bench.connect('back')
+  const quiet = await bench.connect('quiet')
+  await bench.create('a', 'poll://uni@g/back')
+  await bench.create('b', 'poll://uni@g/quiet')
+  await bench.acquire('a', 'back')
+  await bench.acquire('b', 'quiet')
+  back.close()
+  quiet.close()
+  await bench.advance(3_000)
+  await bench.connect('back')
+  await bench.ask({ kind: 'task.heartbeat', data: { pid: 'quiet', tasks: [{ id: 'b', version: 1 }] } })
+  await bench.advance(20_000)
+  const states = await bench.ask({ kind: 'task.search', data: {} })
+  const tasks = (states.data as { tasks: { id: string; state: string }[] }).tasks
+  assert.deepEqual(
+    tasks.map(({ id, state }) => [id, state]),
+    [
+      ['a', 'acquired'],
+      ['b', 'acquired'],
+    ],
+  )
+})
+
+test('a restart of the server ends no live lease', async (t) => {
+  const bench = await open(t)
+  await bench.connect('w')
+  await bench.create('a')
+  await bench.acquire('a', 'w')
+  await bench.restart()
+  await bench.advance(20_000)
+  await bench.connect('w')
+  await bench.advance(25_000)
+  const { data } = await bench.ask({ kind: 'task.get', data: { id: 'a' } })
+  assert.equal((data as { task: { state: string } }).task.state, 'acquired')
+})
+
+test('after a restart a worker that does not come back loses its leases, once the server has been up for a while', async (t) => {
+  const bench = await open(t)
+  await bench.connect('w')
+  await bench.create('a')
+  await bench.acquire('a', 'w')
+  await bench.restart()
+  const other = await bench.connect('other')
+  await bench.advance(29_000)
+  assert.deepEqual(other.take(), [])
+  await bench.advance(2_000)
+  assert.deepEqual(other.take(), ['a'])
+})
+
+test('capacity counts what a worker holds over a restart of the server', async (t) => {
+  const bench = await open(t)
+  await bench.connect('w', { capacity: 1 })
+  await bench.create('a')
+  await bench.acquire('a', 'w')
+  await bench.restart()
+  const port = await bench.connect('w', { capacity: 1 })
+  await bench.create('b')
+  assert.deepEqual(port.take(), [])
+  await bench.fulfill('a')
+  assert.deepEqual(port.take(), ['b'])
+})
+
+test('a delayed task is not offered before its time, and then at once', async (t) => {
+  const bench = await open(t)
+  const port = await bench.connect('w')
+  await bench.create('a', 'poll://any@g', { 'resonate:delay': `${START + 5_000}` })
+  await bench.advance(4_999)
+  assert.deepEqual(port.take(), [])
+  await bench.advance(1)
+  assert.deepEqual(port.take(), ['a'])
+})
+
+test('an unblock waits for its listener, and is owed again when its connection ends just after', async (t) => {
+  const bench = await open(t)
+  await bench.create('a', 'poll://any@nobody')
+  await bench.ask({ kind: 'promise.register_listener', data: { awaited: 'a', address: 'poll://uni@g/w' } })
+  await bench.ask({ kind: 'promise.settle', data: { id: 'a', state: 'resolved', value: {} } })
+  const first = await bench.connect('w')
+  assert.deepEqual(first.take(), ['!a'])
+  await bench.advance(14_000)
+  first.close()
+  await bench.settle()
+  const second = await bench.connect('w')
+  assert.deepEqual(second.take(), ['!a'])
+  await bench.advance(15_001)
+  second.close()
+  await bench.settle()
+  const third = await bench.connect('w')
+  assert.deepEqual(third.take(), [])
+})
+
+test('an unblock survives a restart of the server', async (t) => {
+  const bench = await open(t)
+  await bench.create('a', 'poll://any@nobody')
+  await bench.ask({ kind: 'promise.register_listener', data: { awaited: 'a', address: 'poll://uni@g/w' } })
+  await bench.ask({ kind: 'promise.settle', data: { id: 'a', state: 'resolved', value: {} } })
+  await bench.restart()
+  const port = await bench.connect('w')
+  assert.deepEqual(port.take(), ['!a'])
+})
+
+test('an unblock that nobody fetched is dropped after the retention', async (t) => {
+  const bench = await open(t, { messageRetentionMs: 100_000 })
+  await bench.create('a', 'poll://any@nobody')
+  await bench.ask({ kind: 'promise.register_listener', data: { awaited: 'a', address: 'poll://uni@g/w' } })
+  await bench.ask({ kind: 'promise.settle', data: { id: 'a', state: 'resolved', value: {} } })
+  await bench.advance(200_000)
+  const port = await bench.connect('w')
+  assert.deepEqual(port.take(), [])
+})
+
+test('a pushed execute is sent again after the retry timeout, a pushed unblock with back-off until it is taken', async (t) => {
+  const pushed: string[] = []
+  let isUp = false
+  const push: Push = async (url, message) => {
+    pushed.push(`${message.kind} ${url}`)
+    return isUp
+  }
+  const bench = await open(t, { push })
+  await bench.create('a', 'https://worker.test/')
+  assert.deepEqual(pushed.splice(0), ['execute https://worker.test/'])
+  await bench.advance(29_999)
+  assert.deepEqual(pushed.splice(0), [])
+  await bench.advance(1)
+  assert.deepEqual(pushed.splice(0), ['execute https://worker.test/'])
+  await bench.ask({ kind: 'promise.register_listener', data: { awaited: 'a', address: 'https://listener.test/' } })
+  await bench.ask({ kind: 'promise.settle', data: { id: 'a', state: 'resolved', value: {} } })
+  await bench.advance(3_500)
+  assert.deepEqual(pushed.splice(0), Array(3).fill('unblock https://listener.test/'))
+  isUp = true
+  await bench.advance(60_000)
+  assert.deepEqual(pushed.splice(0), ['unblock https://listener.test/'])
+})
+
+test('one thousand waiters are all woken', async (t) => {
+  const bench = await open(t)
+  await bench.create('x', 'poll://any@nobody')
+  const ids = Array.from({ length: 1_000 }, (_, at) => `w${String(at).padStart(4, '0')}`)
+  await bench.engine.submitAll(
+    ids.map((id): Request => {
+      const action = {
+        kind: 'promise.create',
+        data: { id, timeoutAt: START + 1e7, param: {}, tags: { 'resonate:target': 'poll://any@g' } },
+      }
+      return { kind: 'task.create', data: { pid: 'p', ttl: 60_000, action } } as Request
+    }),
+  )
+  await bench.engine.submitAll(
+    ids.map((id): Request => {
+      const action = { kind: 'promise.register_callback', data: { awaited: 'x', awaiter: id } } as const
+      return { kind: 'task.suspend', data: { id, version: 1, actions: [action] } }
+    }),
+  )
+  const port = await bench.connect('p')
+  await bench.ask({ kind: 'promise.settle', data: { id: 'x', state: 'resolved', value: {} } })
+  await bench.advance(1)
+  assert.deepEqual(port.take().sort(), ids)
+})
+
+test('a request that throws does not take its batch along', async (t) => {
+  const failures: string[] = []
+  const log = { info() {}, warn() {}, error: (_: object, message: string) => void failures.push(message) }
+  const bench = await open(t, { log })
+  const create = (id: string): Request => ({
+    kind: 'promise.create',
+    data: { id, timeoutAt: START + 9_999, param: {}, tags: {} },
+  })
+  // The parser lets no such request through: it stands for a bug.
+  const bug = { kind: 'promise.get', data: null } as unknown as Request
+  const answers = await Promise.all([create('b'), bug, create('a')].map((one) => bench.engine.submit(one)))
+  assert.deepEqual(
+    answers.map(({ status }) => status),
+    [200, 500, 200],
+  )
+  assert.deepEqual(failures, ['a request failed inside the machine'])
+})
+
+test('a store that fails is answered 503 and nothing that was told is taken back', async (t) => {
+  const platform = new ManualPlatform({ now: START })
+  const store = memoryStore({ wall: () => platform.now() })
+  let isBroken = false
+  const begin: Store['begin'] = async (needs) => {
+    const transaction = await store.begin(needs)
+    return isBroken ? { ...transaction, commit: () => Promise.reject(new Error('disk full')) } : transaction
+  }
+  const flaky: Store = new Proxy(store, {
+    get: (target, name) => (name === 'begin' ? begin : target[name as keyof Store].bind(target)),
+  })
+  const failures: string[] = []
+  const log = { info() {}, warn() {}, error: (_: object, message: string) => void failures.push(message) }
+  const bench = await open(t, { store: flaky, platform, log, machine: DEFAULT_CONFIG })
+  const create: Request = { kind: 'promise.create', data: { id: 'a', timeoutAt: START + 9_999, param: {}, tags: {} } }
+  isBroken = true
+  assert.equal((await bench.engine.submit(create)).status, 503)
+  isBroken = false
+  assert.equal((await bench.engine.submit({ kind: 'promise.get', data: { id: 'a' } })).status, 404)
+  assert.equal((await bench.engine.submit(create)).status, 200)
+  assert.deepEqual(failures, ['a batch failed in the store'])
+})
+
+test('past the queue limit requests are refused with 503 and the rest is answered', async (t) => {
+  const bench = await open(t, { limits: { queueMax: 3 } })
+  const create = (id: string): Request => ({
+    kind: 'promise.create',
+    data: { id, timeoutAt: START + 9_999, param: {}, tags: {} },
+  })
+  const answers = await Promise.all(['a', 'b', 'c', 'd', 'e'].map((id) => bench.engine.submit(create(id))))
+  assert.deepEqual(
+    answers.map(({ status }) => status),
+    [200, 200, 200, 503, 503],
+  )
+})
