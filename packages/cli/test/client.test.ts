@@ -101,14 +101,14 @@ test('something else that answers on the port is told apart from a server', asyn
 
 test('a server that does not answer in time is given up', async () => {
   const world = createWorld({
-    fetch: (_url, init) =>
-      new Promise((_resolve, reject) => {
-        init?.signal?.addEventListener('abort', () => reject(init.signal?.reason))
-      }),
+    fetch: (_url, init) => {
+      const { promise, reject } = Promise.withResolvers<Response>()
+      init?.signal?.addEventListener('abort', () => reject(init.signal?.reason))
+      world.advance(30_000)
+      return promise
+    },
   })
-  const code = world.run('promises', 'get', 'a')
-  world.advance(30_000)
-  assert.equal(await code, 1)
+  assert.equal(await world.run('promises', 'get', 'a'), 1)
   assert.match(world.printed.stderr, /did not answer within 30 s/)
 })
 

@@ -99,7 +99,7 @@ function messageOf(fault: unknown): string {
 }
 
 /** Resolves at the first signal; the second one, whenever it comes, ends the process. */
-function stopSignals(io: Io): Promise<void> {
+export function stopSignals(io: Io): Promise<void> {
   const echoMs = io.env.npm_lifecycle_event === undefined ? 0 : SAME_SIGNAL_MS
   return new Promise((resolve) => {
     let stoppingAt: number | null = null
