@@ -5,7 +5,9 @@ export function example(...lines: readonly string[]): string {
   return ['', lines.length === 1 ? 'Example:' : 'Examples:', ...lines.map((line) => `  $ ${line}`)].join('\n')
 }
 
-/** How this program is started where it runs: by its name, or by the npm script of a checkout. */
+/** How this program is started where it runs: by its name, or through npm from a checkout. */
 export function programName(env: Readonly<Record<string, string | undefined>>): string {
-  return env.npm_lifecycle_event === undefined ? 'resonate' : 'npm run resonate --'
+  const script = env.npm_lifecycle_event
+  if (script === undefined) return 'resonate'
+  return script === 'npx' ? 'npx resonate' : 'npm run resonate --'
 }

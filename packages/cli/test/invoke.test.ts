@@ -57,9 +57,14 @@ test('people read the promise, and how to follow it where they are', async () =>
   await world.run('invoke', 'a', '-f', 'greet')
   assert.match(world.printed.stdout, /^a {2}🟡 pending\n {2}function {3}greet \(version 1\)/)
   assert.equal(world.printed.stderr, '\nFollow it with: resonate tree a\n')
-  const inCheckout = createWorld({ tty: true, answer: created, env: { npm_lifecycle_event: 'resonate' } })
-  await inCheckout.run('invoke', 'a', '-f', 'greet')
-  assert.match(inCheckout.printed.stderr, /npm run resonate -- tree a/)
+  for (const [script, name] of [
+    ['resonate', 'npm run resonate --'],
+    ['npx', 'npx resonate'],
+  ] as const) {
+    const inCheckout = createWorld({ tty: true, answer: created, env: { npm_lifecycle_event: script } })
+    await inCheckout.run('invoke', 'a', '-f', 'greet')
+    assert.ok(inCheckout.printed.stderr.includes(`${name} tree a`))
+  }
 })
 
 test('an id that exists with other arguments is pointed out', async () => {
