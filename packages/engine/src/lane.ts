@@ -34,6 +34,8 @@ interface Group {
   readonly entries: readonly Entry[]
   /** Runs by itself between two batches, instead of entries. */
   readonly alone?: () => Promise<void>
+  /** Told whether the entries were committed. */
+  readonly settled?: (isCommitted: boolean) => void
   readonly enteredAt: number
 }
 
@@ -70,11 +72,12 @@ export class Lane {
     this.#push({ entries, enteredAt: this.#options.platform.ticks() })
   }
 
-  /** Enqueues the server's own steps; resolves once they are committed, or have failed. */
-  settled(entries: readonly Entry[]): Promise<void> {
-    if (entries.length === 0) return Promise.resolve()
-    this.submit(entries)
-    return this.alone(async () => {})
+  /** Enqueues the server's own steps. Resolves once they are committed, or, with false, once their batch has failed. */
+  settled(entries: readonly Entry[]): Promise<boolean> {
+    if (entries.length === 0) return Promise.resolve(true)
+    return new Promise((settled) => {
+      this.#push({ entries, settled, enteredAt: this.#options.platform.ticks() })
+    })
   }
 
   /** Runs `work` when no batch is in flight, after all that was submitted before. */
@@ -139,8 +142,10 @@ export class Lane {
       batch.answer()
       this.#options.committed(batch.outgoing, armedAt(changes))
       this.submit(batch.later)
+      for (const group of groups) group.settled?.(true)
     } catch (error) {
       this.#refuse(entries, error)
+      for (const group of groups) group.settled?.(false)
     }
   }
 

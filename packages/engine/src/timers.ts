@@ -99,8 +99,8 @@ export class Timers {
   async #fireDue(now: number): Promise<boolean> {
     const { lane, sweepLimit } = this.#options
     const entries = await this.due(now)
-    await lane.settled(entries)
-    return entries.length >= sweepLimit
+    // A store that fails is asked again after a while, not at once.
+    return (await lane.settled(entries)) && entries.length >= sweepLimit
   }
 
   /** The entries for all that is due at `now`, a bounded number. `at`: debug time. */
