@@ -1,0 +1,45 @@
+// The engine that a configuration describes, over the store that it names. Settings in, parts out; nothing is started.
+
+import { createEngine, type Engine } from '@resonatehq/engine'
+import { DEFAULT_CONFIG, type MachineConfig } from '@resonatehq/protocol'
+import { memoryStore, type Store } from '@resonatehq/store'
+import { sqliteStore } from '@resonatehq/store/sqlite'
+import { type Config, ruleLimitsOf } from './config.ts'
+import type { EngineWiring } from './server.ts'
+
+export function openEngine(wiring: EngineWiring): Engine {
+  const { config, platform, logger, serverUrl, observer, deliver } = wiring
+  return createEngine({
+    store: storeOf(config, platform.now),
+    platform,
+    log: logger,
+    serverUrl,
+    observer,
+    machine: machineConfigOf(config),
+    // The front door turns requests away first; what is above that is for the engine's own steps.
+    limits: { batchMax: config['limits.commit_length'], queueMax: 2 * config['limits.queue_length'] },
+    keepAliveMs: config['transports.http_poll.keep_alive'],
+    messageRetentionMs: config['messages.retention'],
+    ...(deliver && { push: deliver }),
+  })
+}
+
+function storeOf(config: Config, wall: () => number): Store {
+  switch (config['storage.type']) {
+    case 'memory':
+      return memoryStore({ wall })
+    case 'sqlite':
+      return sqliteStore({ path: config['storage.sqlite.path'], wall })
+  }
+}
+
+export function machineConfigOf(config: Config): MachineConfig {
+  return {
+    ...DEFAULT_CONFIG,
+    limits: ruleLimitsOf(config),
+    offerTimeoutMs: config['tasks.offer_timeout'],
+    pushRetryMs: config['tasks.retry_timeout'],
+    disconnectGraceMs: config['tasks.disconnect_grace'],
+    catchupLimit: config['schedules.catchup_limit'],
+  }
+}

@@ -1,0 +1,399 @@
+// What each request over HTTP is answered, without a socket: plain records in, plain records out. The listener brings
+// the bytes; the engine decides. Guards run in the order of the protocol page, section 1, and every refusal of `POST /`
+// is an envelope that calls itself what the request did, as far as that could be read.
+// It must never answer before the engine did, and never keep a request after it was answered.
+
+import { isUtf8 } from 'node:buffer'
+import type { Engine, Platform } from '@resonatehq/engine'
+import {
+  type Answer,
+  isKind,
+  PROTOCOL_VERSION,
+  parseEnvelope,
+  parseRequest,
+  type Request,
+  ruleProblem,
+  type Status,
+  salvage,
+} from '@resonatehq/protocol'
+import { bearerOf, type Guard } from './auth.ts'
+import { type Config, ruleLimitsOf } from './config.ts'
+import type { Logger } from './log.ts'
+import type { Metrics } from './metrics.ts'
+import { VERSION } from './version.ts'
+
+export interface HttpRequest {
+  readonly method: string
+  /** As on the wire, still percent-encoded, without the query. */
+  readonly path: string
+  /** Behind the `?`, or empty. */
+  readonly query: string
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  readonly body: Uint8Array | string
+}
+
+export interface HttpResponse {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+}
+
+export interface Http {
+  /** Never rejects. */
+  handle(request: HttpRequest): HttpResponse | Promise<HttpResponse>
+  /** The refusal of a body that was not read to its end: too large, or no room for it. `start` is what was read. */
+  refuseBody(refusal: { status: 413 | 503; message: string; start: Uint8Array | string }): HttpResponse
+  /** What a browser must be told so that a page of this origin may read an answer. */
+  corsHeaders(origin: string | undefined): Readonly<Record<string, string>>
+  /** Envelopes that are being decided. */
+  readonly inFlight: number
+}
+
+export interface HttpParts {
+  readonly config: Config
+  /** Undefined while the server is starting. */
+  readonly engine: () => Engine | undefined
+  readonly guard: Guard
+  readonly platform: Platform
+  readonly logger: Logger
+  readonly metrics: Metrics
+}
+
+/** What this server adds to the published protocol, each of it optional for a client. */
+export const EXTENSIONS: readonly string[] = ['batch', 'capacity', 'presence', 'preload', 'lost', 'revoke']
+
+const JSON_HEADERS: Readonly<Record<string, string>> = { 'content-type': 'application/json' }
+const RETRY_HEADERS: Readonly<Record<string, string>> = { ...JSON_HEADERS, 'retry-after': '1' }
+
+/** How long the store may take to answer the readiness check. */
+const READY_TIMEOUT_MS = 5_000
+
+/** The paths of an API that SDKs before this protocol spoke. */
+const LEGACY = /^\/(promises|schedules|tasks)(\/|$)/
+const LEGACY_MESSAGE =
+  'This path belongs to an API that is gone. Update the SDK to one that speaks protocol version ' +
+  `${PROTOCOL_VERSION}: TypeScript 0.11, Python 0.7, Rust 0.6, Go 0.1, Java 0.1, or later.`
+
+/** One envelope on its way: either a request for the engine, or already answered. */
+interface Entry {
+  readonly kind: string
+  /** The kind as metrics count it: what is none of ours is one label. */
+  readonly label: string
+  readonly corrId: string
+  readonly request?: Request
+  readonly debugTime?: number
+  readonly answer?: Answer
+}
+
+type Undecided = Entry & { readonly request: Request }
+
+export function createHttp(parts: HttpParts): Http {
+  const { config, guard, platform, logger, metrics } = parts
+  const limits = ruleLimitsOf(config)
+  const legacySeen = new Set<string>()
+  let inFlight = 0
+  let readiness: Promise<HttpResponse> | undefined
+
+  function handle(request: HttpRequest): HttpResponse | Promise<HttpResponse> {
+    const { method, path } = request
+    if (path === '/') return method === 'POST' ? answer(request) : onlyBy(request, 'POST')
+    if (path === '/health') return isRead(method) ? health() : onlyBy(request, 'GET')
+    if (path === '/ready') return isRead(method) ? ready() : onlyBy(request, 'GET')
+    if (LEGACY.test(path)) return legacy(path)
+    if (isPollPath(path)) return onlyBy(request, 'GET')
+    return errorOf(404, `Nothing is at ${shown(path)}. Requests go to POST /, workers to GET /poll/{group}/{pid}.`)
+  }
+
+  async function answer(request: HttpRequest): Promise<HttpResponse> {
+    const startedAt = platform.ticks()
+    const parsed = parseBody(request.body)
+    if ('problem' in parsed) return refuse(startedAt, 400, parsed.problem, salvageText(startOf(request.body)))
+    const token = tokenOf(request)
+    if (Array.isArray(parsed.body)) return answerBatch(startedAt, parsed.body, token)
+    const entry = read(parsed.body, token)
+    const full = noRoomFor(entry.request ? 1 : 0)
+    if (full) return refuse(startedAt, 503, full, entry)
+    const [decided] = await decideAll([entry])
+    return envelopeOf(entry, count(startedAt, entry, decided as Answer))
+  }
+
+  async function answerBatch(
+    startedAt: number,
+    bodies: readonly unknown[],
+    token: string | undefined,
+  ): Promise<HttpResponse> {
+    const most = config['limits.batch_length']
+    const nobody = { kind: 'unknown', corrId: '0' }
+    if (bodies.length === 0 || bodies.length > most)
+      return refuse(startedAt, 400, `A batch must hold 1 to ${most} envelopes, got ${bodies.length}`, nobody)
+    const entries = bodies.map((body) => read(body, token))
+    const full = noRoomFor(entries.filter(isUndecided).length)
+    if (full) return refuse(startedAt, 503, full, nobody)
+    const answers = await decideAll(entries)
+    const texts = entries.map((entry, at) => envelopeText(entry, count(startedAt, entry, answers[at] as Answer)))
+    return { status: 200, headers: JSON_HEADERS, body: `[${texts.join(',')}]` }
+  }
+
+  /** The guards, in their order. */
+  function read(body: unknown, bearer: string | undefined): Entry {
+    const parsed = parseEnvelope(body)
+    if (!parsed.ok) return refused(parsed.kind, parsed.corrId, 400, parsed.message)
+    const { kind, head, data } = parsed.envelope
+    const denial = guard.request({ token: head.auth ?? bearer }, kind, data)
+    if (denial) return refused(kind, head.corrId, denial.status, denial.message)
+    if (!isKind(kind)) return refused(kind, head.corrId, 400, `Unknown operation: ${shown(kind)}`)
+    if (kind.startsWith('debug.') && !config.debug)
+      return refused(kind, head.corrId, 403, 'Debug operations are disabled. Start the server with --debug.')
+    const request = parseRequest(kind, data, limits)
+    if (!request.ok) return refused(kind, head.corrId, 400, request.message)
+    const problem = ruleProblem(request.request, limits)
+    if (problem) return refused(kind, head.corrId, 400, problem)
+    const debugTime = config.debug ? head['resonate:debug_time'] : undefined
+    return { kind, label: kind, corrId: head.corrId, request: request.request, debugTime }
+  }
+
+  function noRoomFor(more: number): string | undefined {
+    if (more === 0) return undefined
+    if (!parts.engine()) return 'The server is starting or stopping. Try again.'
+    const most = config['limits.queue_length']
+    if (inFlight + more <= most) return undefined
+    return `${inFlight} requests are being decided, of ${most} at most (limits.queue_length). Try again.`
+  }
+
+  /** The answer of each entry, in order. What was refused by a guard keeps its place. */
+  async function decideAll(entries: readonly Entry[]): Promise<Answer[]> {
+    const undecided = entries.filter(isUndecided)
+    inFlight += undecided.length
+    try {
+      const decided = await submit(undecided)
+      return entries.map((entry) => entry.answer ?? (decided.shift() as Answer))
+    } catch (error) {
+      logger.error({ err: error }, 'Request failed')
+      return entries.map((entry) => entry.answer ?? { status: 500, data: 'Internal error: see the log of the server' })
+    } finally {
+      inFlight -= undecided.length
+    }
+  }
+
+  async function submit(entries: readonly Undecided[]): Promise<Answer[]> {
+    const engine = parts.engine() as Engine
+    const [first] = entries
+    if (!first) return []
+    if (entries.length === 1) return [await engine.submit(first.request, timeOf(first))]
+    const answers: Answer[] = []
+    for (const run of runsOfOneTime(entries)) answers.push(...(await engine.submitAll(run.requests, run.options)))
+    return answers
+  }
+
+  function refuse(
+    startedAt: number,
+    status: Status,
+    data: string,
+    from: { kind: string; corrId: string },
+  ): HttpResponse {
+    const entry = { ...from, label: labelOf(from.kind) }
+    return envelopeOf(entry, count(startedAt, entry, { status, data }))
+  }
+
+  function count(startedAt: number, entry: Pick<Entry, 'kind' | 'label' | 'corrId'>, answer: Answer): Answer {
+    const elapsedMs = platform.ticks() - startedAt
+    metrics.answered(entry.label, answer.status, elapsedMs)
+    if (config.level === 'debug')
+      logger.debug({ kind: entry.kind, corrId: entry.corrId, status: answer.status, elapsedMs }, 'Request answered')
+    return answer
+  }
+
+  function health(): HttpResponse {
+    const body = { version: VERSION, protocol: PROTOCOL_VERSION, extensions: EXTENSIONS }
+    return { status: 200, headers: JSON_HEADERS, body: JSON.stringify(body) }
+  }
+
+  /** One check at a time, whoever asks meanwhile. */
+  function ready(): Promise<HttpResponse> {
+    readiness ??= checkStore().finally(() => {
+      readiness = undefined
+    })
+    return readiness
+  }
+
+  async function checkStore(): Promise<HttpResponse> {
+    const engine = parts.engine()
+    if (!engine) return errorOf(503, 'The server is starting or stopping.')
+    if (await answersInTime(engine)) return { status: 200, headers: JSON_HEADERS, body: '{"ready":true}' }
+    logger.error({}, 'Readiness check failed: storage database unavailable')
+    return errorOf(503, 'The store does not answer. The log of the server says why.')
+  }
+
+  function answersInTime(engine: Engine): Promise<boolean> {
+    return new Promise((resolve) => {
+      const cancel = platform.timer(READY_TIMEOUT_MS, () => resolve(false))
+      const settle = (answers: boolean) => {
+        cancel()
+        resolve(answers)
+      }
+      engine.ping().then(
+        () => settle(true),
+        () => settle(false),
+      )
+    })
+  }
+
+  /** Said once in the log for each old path: such a client comes back every few seconds. */
+  function legacy(path: string): HttpResponse {
+    const [, section = ''] = path.split('/')
+    if (!legacySeen.has(section)) logger.warn({ path: `/${section}` }, 'A client uses the API of older SDKs')
+    legacySeen.add(section)
+    return errorOf(410, LEGACY_MESSAGE)
+  }
+
+  function corsHeaders(origin: string | undefined): Readonly<Record<string, string>> {
+    const allowed = config['server.cors.allow_origins']
+    if (allowed.length === 0 || origin === undefined) return NO_HEADERS
+    if (allowed.includes('*')) return { 'access-control-allow-origin': '*' }
+    // The answer differs by origin even where it is not allowed, so a cache must know.
+    return allowed.includes(origin) ? { 'access-control-allow-origin': origin, vary: 'origin' } : { vary: 'origin' }
+  }
+
+  async function withCors(request: HttpRequest, origin: string): Promise<HttpResponse> {
+    const cors = corsHeaders(origin)
+    if (request.method === 'OPTIONS') return { status: 204, headers: { ...PREFLIGHT_HEADERS, ...cors }, body: '' }
+    const response = await handle(request)
+    return { ...response, headers: { ...response.headers, ...cors } }
+  }
+
+  const hasCors = config['server.cors.allow_origins'].length > 0
+
+  return {
+    handle(request) {
+      const { origin } = request.headers
+      return hasCors && typeof origin === 'string' ? withCors(request, origin) : handle(request)
+    },
+    refuseBody: ({ status, message, start }) => refuse(platform.ticks(), status, message, salvageText(startOf(start))),
+    corsHeaders,
+    get inFlight() {
+      return inFlight
+    },
+  }
+}
+
+/** Where workers connect. A GET of such a path is answered by a stream, which is none of this file's business. */
+export function isPollPath(path: string): boolean {
+  return path.startsWith('/poll/')
+}
+
+/** A refusal as an envelope, for what is not a request of the protocol. */
+export function refusalOf(kind: string, status: Status, message: string): HttpResponse {
+  return envelopeOf({ kind, corrId: '0' }, { status, data: message })
+}
+
+/** An error of HTTP itself: a path, a method. */
+export function errorOf(status: number, message: string): HttpResponse {
+  const headers = status === 503 ? RETRY_HEADERS : JSON_HEADERS
+  return { status, headers, body: JSON.stringify({ error: message }) }
+}
+
+const NO_HEADERS: Readonly<Record<string, string>> = {}
+
+const PREFLIGHT_HEADERS: Readonly<Record<string, string>> = {
+  'access-control-allow-methods': 'GET, POST, OPTIONS',
+  'access-control-allow-headers': 'content-type, authorization',
+  'access-control-max-age': '86400',
+}
+
+function onlyBy(request: HttpRequest, method: string): HttpResponse {
+  const { status, headers, body } = errorOf(
+    405,
+    `${shown(request.path)} answers ${method} only, got ${shown(request.method)}`,
+  )
+  return { status, headers: { ...headers, allow: method === 'GET' ? 'GET, HEAD' : method }, body }
+}
+
+function tokenOf({ headers }: HttpRequest): string | undefined {
+  return typeof headers.authorization === 'string' ? bearerOf(headers.authorization) : undefined
+}
+
+function isRead(method: string): boolean {
+  return method === 'GET' || method === 'HEAD'
+}
+
+function parseBody(body: Uint8Array | string): { body: unknown } | { problem: string } {
+  // Replaced bytes would change an id in silence.
+  if (typeof body !== 'string' && !isUtf8(body))
+    return {
+      problem: 'The body must be JSON in UTF-8, but holds bytes that are not UTF-8 (compressed bodies are not taken)',
+    }
+  try {
+    return { body: JSON.parse(textOf(body)) }
+  } catch (error) {
+    return { problem: `The body must be a JSON envelope: ${error instanceof Error ? error.message : String(error)}` }
+  }
+}
+
+function textOf(body: Uint8Array | string): string {
+  if (typeof body === 'string') return body
+  return Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8')
+}
+
+/** As much of a body as is looked at for what it calls itself. */
+function startOf(body: Uint8Array | string): string {
+  return textOf(typeof body === 'string' ? body.slice(0, SALVAGE_MAX) : body.subarray(0, SALVAGE_MAX))
+}
+
+const SALVAGE_MAX = 4096
+const KIND = /"kind"\s*:\s*("(?:[^"\\]|\\.){1,200}")/
+const CORR_ID = /"corrId"\s*:\s*("(?:[^"\\]|\\.){0,200}")/
+
+/** The kind and corrId of text that is no JSON, or not all of it. A guess, but one that helps who reads the answer. */
+function salvageText(text: string): { kind: string; corrId: string } {
+  return salvage({ kind: unquoted(KIND.exec(text)?.[1]), head: { corrId: unquoted(CORR_ID.exec(text)?.[1]) } })
+}
+
+function unquoted(literal: string | undefined): unknown {
+  try {
+    return JSON.parse(literal ?? '')
+  } catch {
+    return undefined
+  }
+}
+
+function refused(kind: string, corrId: string, status: Status, message: string): Entry {
+  return { kind, label: labelOf(kind), corrId, answer: { status, data: message } }
+}
+
+function isUndecided(entry: Entry): entry is Undecided {
+  return entry.request !== undefined
+}
+
+function timeOf(entry: Entry): { debugTime: number } | undefined {
+  return entry.debugTime === undefined ? undefined : { debugTime: entry.debugTime }
+}
+
+/** Neighbours of one debug time go together. Without debug times, which is always so in production, that is all. */
+function runsOfOneTime(entries: readonly Undecided[]): { requests: Request[]; options?: { debugTime: number } }[] {
+  const runs: { requests: Request[]; options?: { debugTime: number } }[] = []
+  for (const [at, entry] of entries.entries()) {
+    const last = runs.at(-1)
+    if (last && entries[at - 1]?.debugTime === entry.debugTime) last.requests.push(entry.request)
+    else runs.push({ requests: [entry.request], options: timeOf(entry) })
+  }
+  return runs
+}
+
+function envelopeOf(entry: { kind: string; corrId: string }, answer: Answer): HttpResponse {
+  const busy = answer.status === 503 || answer.status === 429
+  return { status: answer.status, headers: busy ? RETRY_HEADERS : JSON_HEADERS, body: envelopeText(entry, answer) }
+}
+
+function envelopeText({ kind, corrId }: { kind: string; corrId: string }, { status, data }: Answer): string {
+  return JSON.stringify({ kind, head: { corrId, status, version: PROTOCOL_VERSION }, data })
+}
+
+function labelOf(kind: string): string {
+  return isKind(kind) ? kind : 'unknown'
+}
+
+/** Cut, on one line: what came from outside is never repeated whole. */
+function shown(text: string): string {
+  return JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text)
+}

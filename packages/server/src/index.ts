@@ -1,0 +1,19 @@
+// What this package offers, in the order in which its files may import one another.
+
+export { type Credentials, type Denial, type Guard, openGuard } from './auth.ts'
+export * from './config.ts'
+export { openEngine } from './engine.ts'
+export { EXTENSIONS } from './http.ts'
+export { createLogger, type Logger, type LogOptions, prettyLine, silentLogger } from './log.ts'
+export { METRICS, metricsPage } from './metrics.ts'
+export { nearest } from './nearest.ts'
+export { nodePlatform } from './platform.ts'
+export {
+  type Addresses,
+  createServer,
+  type EngineWiring,
+  type OpenEngine,
+  type Server,
+  type ServerParts,
+} from './server.ts'
+export { VERSION } from './version.ts'

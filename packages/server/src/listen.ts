@@ -1,0 +1,323 @@
+// Sockets: node:http around the handlers. Bodies are read within bounds, answers written, worker streams held open, and
+// a stop drains. It decides nothing about what is asked; it must never hold a byte that a limit does not cover.
+//
+// L1. Answers of one connection leave in the order of its requests (node:http keeps it), and nothing is written past them.
+// L2. The bytes of bodies being read or decided are at most `limits.queue_bytes` together.
+// L3. After a stop no request is read; each one read before is answered, unless the time for that runs out.
+
+import http, { type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import type { Platform } from '@resonatehq/engine'
+import type { Config } from './config.ts'
+import { POLL_HEADERS, type Poll, type Stream } from './dispatch/poll.ts'
+import { errorOf, type Http, type HttpResponse, isPollPath } from './http.ts'
+import type { Logger } from './log.ts'
+
+export interface Listener {
+  /** Opens the port and resolves with its number. Rejects with a message for people. */
+  start(): Promise<number>
+  /** Drains, then closes. False: it took longer than `timeoutMs`, and what was left was cut off. */
+  stop(timeoutMs: number): Promise<boolean>
+}
+
+export interface ListenParts {
+  readonly config: Config
+  readonly http: Http
+  readonly poll: Poll
+  readonly platform: Platform
+  readonly logger: Logger
+}
+
+/** How long a client that was refused may go on sending, so that it reads why instead of a broken connection. */
+const LINGER_MS = 2_000
+
+/** Turned-away connections are logged this often at most. */
+const DROP_LOG_MS = 10_000
+
+export function createListener(parts: ListenParts): Listener {
+  const { config, platform, logger } = parts
+  const bodyMax = config['limits.body_size']
+  /** Requests of each open socket that were read up to their headers and not yet answered. */
+  const sockets = new Map<Socket, number>()
+  /** Sockets whose latest request is still being received. */
+  const receiving = new Set<Socket>()
+  let bodyBytes = 0
+  let stopping = false
+  let droppedLoggedAt = Number.NEGATIVE_INFINITY
+
+  const server = http.createServer({
+    keepAlive: true,
+    keepAliveInitialDelay: config['transports.http_poll.keep_alive'],
+    keepAliveTimeout: config['server.idle_timeout'],
+    // Node adds a second to what it announces; clients are better told less than more.
+    keepAliveTimeoutBuffer: 1_000,
+    maxHeaderSize: config['server.header_size'],
+    headersTimeout: Math.min(config['server.header_timeout'], config['server.request_timeout']),
+    requestTimeout: config['server.request_timeout'],
+    connectionsCheckingInterval: Math.max(100, Math.min(1_000, config['server.header_timeout'] / 4)),
+  })
+  server.maxConnections = config['server.max_connections']
+  server.on('connection', (socket: Socket) => {
+    sockets.set(socket, 0)
+    socket.once('close', () => {
+      sockets.delete(socket)
+      receiving.delete(socket)
+    })
+  })
+  server.on('request', onRequest)
+  server.on('checkContinue', onExpect)
+  server.on('clientError', onClientError)
+  server.on('drop', onDrop)
+
+  function onRequest(request: IncomingMessage, response: ServerResponse): void {
+    const { socket } = request
+    sockets.set(socket, (sockets.get(socket) ?? 0) + 1)
+    response.once('close', () => onAnswered(socket))
+    const [path, query] = splitUrl(request.url ?? '/')
+    if (request.method === 'GET' && isPollPath(path)) openStream(request, response, path, query)
+    else if (request.method === 'POST' && path === '/') readBody(request, response, path, query)
+    else void answer(request, response, { path, query, body: '' })
+  }
+
+  function onAnswered(socket: Socket): void {
+    const left = (sockets.get(socket) ?? 1) - 1
+    if (sockets.has(socket)) sockets.set(socket, left)
+    if (stopping && left === 0) socket.destroySoon()
+  }
+
+  /** A client that asks before it sends is told at once when it need not. */
+  function onExpect(request: IncomingMessage, response: ServerResponse): void {
+    if (declaredLength(request) > bodyMax) {
+      respond(response, parts.http.refuseBody({ ...tooLarge(bodyMax), start: '' }), true)
+      return
+    }
+    response.writeContinue()
+    onRequest(request, response)
+  }
+
+  function readBody(request: IncomingMessage, response: ServerResponse, path: string, query: string): void {
+    const { socket } = request
+    const declared = declaredLength(request)
+    const chunks: Buffer[] = []
+    let size = 0
+    let refused: (() => void) | undefined
+    receiving.add(socket)
+    request.on('data', (chunk: Buffer) => {
+      if (refused) return
+      const problem = declared > bodyMax || size + chunk.length > bodyMax ? tooLarge(bodyMax) : noRoomFor(chunk.length)
+      if (problem) {
+        const start = chunks[0] ?? chunk
+        release()
+        refused = refuseAndLinger(response, parts.http.refuseBody({ ...problem, start }))
+        return
+      }
+      chunks.push(chunk)
+      size += chunk.length
+      bodyBytes += chunk.length
+    })
+    request.once('end', () => {
+      receiving.delete(socket)
+      if (refused) return refused()
+      const body = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, size)
+      chunks.length = 0
+      void answer(request, response, { path, query, body }).finally(release)
+    })
+    // Gone in the middle of its body: there is nobody to answer.
+    request.once('close', () => {
+      receiving.delete(socket)
+      if (!request.complete) release()
+    })
+    function release(): void {
+      bodyBytes -= size
+      size = 0
+      chunks.length = 0
+    }
+  }
+
+  function noRoomFor(bytes: number): { status: 503; message: string } | undefined {
+    if (bodyBytes + bytes <= config['limits.queue_bytes']) return undefined
+    const message = `The requests being read or decided hold ${bodyBytes} bytes, of ${config['limits.queue_bytes']} at most`
+    return { status: 503, message: `${message} (limits.queue_bytes). Try again.` }
+  }
+
+  async function answer(
+    request: IncomingMessage,
+    response: ServerResponse,
+    { path, query, body }: { path: string; query: string; body: Uint8Array | string },
+  ): Promise<void> {
+    const { method = 'GET', headers } = request
+    respond(response, await parts.http.handle({ method, path, query, headers, body }), stopping)
+  }
+
+  function respond(response: ServerResponse, { status, headers, body }: HttpResponse, close: boolean): void {
+    if (response.destroyed) return
+    const length = status === 204 ? {} : { 'content-length': Buffer.byteLength(body) }
+    response.writeHead(status, { ...headers, ...length, ...(close && { connection: 'close' }) })
+    response.end(body)
+  }
+
+  /**
+   * Writes the whole answer but keeps reading, and throwing away, what the client still sends: closing at once would
+   * reset the connection under it, and the answer with it. Returns what ends that.
+   */
+  function refuseAndLinger(response: ServerResponse, { status, headers, body }: HttpResponse): () => void {
+    response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body), connection: 'close' })
+    response.write(body)
+    const finish = (): void => {
+      cancel()
+      response.end()
+    }
+    const cancel = platform.timer(LINGER_MS, finish)
+    response.once('close', cancel)
+    return finish
+  }
+
+  function openStream(request: IncomingMessage, response: ServerResponse, path: string, query: string): void {
+    const { origin, authorization } = request.headers
+    const cors = parts.http.corsHeaders(typeof origin === 'string' ? origin : undefined)
+    const opened = parts.poll.open({ path, query, authorization })
+    if (typeof opened !== 'function') {
+      respond(response, { ...opened, headers: { ...opened.headers, ...cors } }, stopping)
+      return
+    }
+    // The socket ends with the stream: nothing else is ever asked on it.
+    response.writeHead(200, { ...POLL_HEADERS, ...cors, connection: 'close' })
+    response.flushHeaders()
+    response.on('error', () => {})
+    response.once('close', opened(streamOf(response)))
+  }
+
+  /** What is not HTTP, too large a head, or not sent in time. */
+  function onClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+    const unanswered = sockets.get(socket) ?? 0
+    // An answer here would be taken for that of an earlier request of the same connection (L1).
+    const mayAnswer = unanswered === 0 || (unanswered === 1 && receiving.has(socket))
+    if (!socket.writable || !mayAnswer) return void socket.destroy()
+    const { status, message } = clientErrorOf(error, config)
+    const { body } = errorOf(status, message)
+    const head = `HTTP/1.1 ${status} ${http.STATUS_CODES[status]}\r\ncontent-type: application/json\r\nconnection: close`
+    socket.write(`${head}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`)
+    socket.destroySoon()
+  }
+
+  function onDrop(): void {
+    const now = platform.now()
+    if (now - droppedLoggedAt < DROP_LOG_MS) return
+    droppedLoggedAt = now
+    logger.warn({ connections: sockets.size }, 'Connections are turned away: server.max_connections are open')
+  }
+
+  return {
+    start: () => open(server, { host: config['server.bind'], port: config['server.port'], flag: '--server-port' }),
+    stop(timeoutMs) {
+      stopping = true
+      parts.poll.stop()
+      return new Promise((resolve) => {
+        let drained = true
+        const cancel = platform.timer(timeoutMs, () => {
+          drained = false
+          for (const socket of sockets.keys()) socket.destroy()
+        })
+        server.close(() => {
+          cancel()
+          resolve(drained)
+        })
+        // Kept for a next request, or opened ahead of a first one.
+        for (const [socket, unanswered] of sockets) if (unanswered === 0) socket.destroySoon()
+      })
+    },
+  }
+}
+
+export interface MetricsSource {
+  text(): Promise<string>
+  readonly contentType: string
+}
+
+/** The metrics on a port of their own, so that they can be kept from where the API is open to. */
+export function createMetricsListener(config: Config, metrics: MetricsSource): Listener {
+  const server = http.createServer({ requestTimeout: 10_000, headersTimeout: 5_000 }, async (request, response) => {
+    const [path] = splitUrl(request.url ?? '/')
+    const found = path === '/metrics' && request.method === 'GET'
+    const refusal = errorOf(404, 'Only GET /metrics is here')
+    const answer = found
+      ? { status: 200, headers: { 'content-type': metrics.contentType }, body: await metrics.text() }
+      : refusal
+    response.writeHead(answer.status, { ...answer.headers, 'content-length': Buffer.byteLength(answer.body) })
+    response.end(answer.body)
+  })
+  server.maxConnections = 100
+  const port = config['observability.metrics_port']
+  return {
+    start: () =>
+      open(server, { host: config['observability.metrics_bind'], port, flag: '--observability-metrics-port' }),
+    stop: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve(true))
+        server.closeAllConnections()
+      }),
+  }
+}
+
+function open(server: Server, { host, port, flag }: { host: string; port: number; flag: string }): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => reject(new Error(bindProblem(error, { host, port, flag }))))
+    server.listen({ host, port, backlog: 1024 }, () => resolve((server.address() as AddressInfo).port))
+  })
+}
+
+function bindProblem(error: NodeJS.ErrnoException, { host, port, flag }: { host: string; port: number; flag: string }) {
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return `Port ${port} is in use by another program. Stop that program, or choose another port with ${flag}.`
+    case 'EACCES':
+      return `Port ${port} may not be opened by this user. Choose one above 1023 with ${flag}.`
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+      return `${host} is not an address of this machine. Choose another to listen on; 0.0.0.0 is all of them.`
+    default:
+      return `Cannot listen on ${host} port ${port}: ${error.message}`
+  }
+}
+
+function clientErrorOf(error: NodeJS.ErrnoException, config: Config): { status: number; message: string } {
+  switch (error.code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return { status: 431, message: `The headers must fit ${config['server.header_size']} bytes (server.header_size)` }
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return {
+        status: 408,
+        message: 'The request was not sent in time (server.header_timeout, server.request_timeout)',
+      }
+    default:
+      return { status: 400, message: `The request is not valid HTTP: ${error.message}` }
+  }
+}
+
+function tooLarge(most: number): { status: 413; message: string } {
+  return { status: 413, message: `The body must fit ${most} bytes (limits.body_size)` }
+}
+
+/** Zero where it is not declared. */
+function declaredLength(request: IncomingMessage): number {
+  return Number(request.headers['content-length'] ?? 0)
+}
+
+/** `/a?b` to `/a` and `b`. A proxy may send the whole URL. */
+function splitUrl(url: string): [path: string, query: string] {
+  const local = url.startsWith('/') ? url : url.replace(/^https?:\/\/[^/?]*/i, '')
+  const at = local.indexOf('?')
+  return at < 0 ? [local || '/', ''] : [local.slice(0, at) || '/', local.slice(at + 1)]
+}
+
+function streamOf(response: ServerResponse): Stream {
+  return {
+    write(text, flushed) {
+      response.write(text, (error) => {
+        if (!error) flushed()
+      })
+    },
+    end: () => void response.end(),
+    destroy: () => void response.destroy(),
+  }
+}

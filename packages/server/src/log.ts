@@ -1,0 +1,54 @@
+// Log lines: one JSON object each for machines, or a short form for people at a terminal. Fields are named as in the
+// protocol. Healthy days are quiet: start, listening and stop at info, requests at debug. One of the few files that
+// may write to the process's own output; it must never throw because of what it is asked to log.
+
+import { pino } from 'pino'
+
+/** Fields first, then what happened, in a few words that can be searched for. */
+export interface Logger {
+  debug(fields: object, message: string): void
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+  error(fields: object, message: string): void
+}
+
+export interface LogOptions {
+  readonly level: 'debug' | 'info' | 'warn' | 'error'
+  readonly format: 'auto' | 'json' | 'pretty'
+  /** Takes whole lines. Default: standard output. */
+  readonly write?: (line: string) => void
+}
+
+export function createLogger(options: LogOptions): Logger {
+  const pretty = options.format === 'pretty' || (options.format === 'auto' && process.stdout.isTTY === true)
+  const write = options.write ?? ((line) => void process.stdout.write(line))
+  const settings = {
+    level: options.level,
+    base: null,
+    timestamp: () => `,"at":"${new Date().toISOString()}"`,
+    formatters: { level: (label: string) => ({ level: label }) },
+  }
+  if (pretty) return pino(settings, { write: (line: string) => write(prettyLine(line)) })
+  return options.write ? pino(settings, { write }) : pino(settings)
+}
+
+/** For callers that want no log at all. */
+export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() {} }
+
+/** `12:04:05 info  Server listening  url=http://localhost:8001`. Local time: it is read by who sits at the terminal. */
+export function prettyLine(json: string): string {
+  const { at, level, msg, ...fields } = JSON.parse(json) as Record<string, unknown>
+  const time = new Date(String(at)).toTimeString().slice(0, 8)
+  const rest = Object.entries(fields).map(([name, value]) => `  ${name}=${prettyValue(value)}`)
+  return `${time} ${String(level).padEnd(5)} ${String(msg)}${rest.join('')}\n`
+}
+
+function prettyValue(value: unknown): string {
+  if (isError(value)) return value.stack ?? value.message
+  return typeof value === 'string' ? value : JSON.stringify(value)
+}
+
+/** An error as it comes out of the JSON line. */
+function isError(value: unknown): value is { message: string; stack?: string } {
+  return typeof value === 'object' && value !== null && 'message' in value && 'stack' in value
+}

@@ -1,0 +1,58 @@
+#!/usr/bin/env node
+// The server as a process of its own, for containers: reads the command line, the environment and `resonate.toml`, runs
+// the server, stops it on a signal. The only file of this package that reads the environment or ends the process.
+
+import { existsSync, readFileSync } from 'node:fs'
+import { configHelp, loadConfig, readFlags } from './config.ts'
+import { openEngine } from './engine.ts'
+import { createLogger } from './log.ts'
+import { nodePlatform } from './platform.ts'
+import { createServer } from './server.ts'
+
+const FILE = 'resonate.toml'
+
+await main(process.argv.slice(2))
+
+async function main(args: readonly string[]): Promise<void> {
+  // `serve` is what containers of other Resonate servers are told to run.
+  const rest = args[0] === 'serve' ? args.slice(1) : args
+  if (rest.includes('--help')) return print(`Usage: resonate-server [serve] [settings]\n\n${configHelp()}\n`)
+  const parsed = readFlags(rest)
+  if ('problems' in parsed) return fail(parsed.problems)
+  const file = existsSync(FILE) ? { path: FILE, text: readFileSync(FILE, 'utf8') } : undefined
+  const loaded = loadConfig({ flags: parsed.flags, env: process.env, file })
+  if ('problems' in loaded) return fail(loaded.problems)
+  const { config } = loaded
+  const logger = createLogger({ level: config.level, format: config['observability.log_format'] })
+  const server = createServer(config, { platform: nodePlatform(), logger, openEngine, node: process.versions.node })
+  try {
+    await server.start()
+  } catch (error) {
+    logger.debug({ err: error }, 'Start failed')
+    return fail([error instanceof Error ? error.message : String(error)])
+  }
+  stopOnSignal(() => server.stop())
+}
+
+/** The first signal stops in good order, a second one at once. */
+function stopOnSignal(stop: () => Promise<void>): void {
+  let stopping = false
+  const onSignal = (): void => {
+    if (stopping) process.exit(1)
+    stopping = true
+    stop().then(
+      () => process.exit(0),
+      (error) => fail([`Stopped in disorder: ${error}`]),
+    )
+  }
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, onSignal)
+}
+
+function print(text: string): void {
+  process.stdout.write(text)
+}
+
+function fail(problems: readonly string[]): void {
+  for (const problem of problems) process.stderr.write(`Fatal: ${problem}\n`)
+  process.exit(1)
+}

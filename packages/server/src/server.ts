@@ -1,0 +1,172 @@
+// The server as a whole: engine, listener, transports and metrics wired together, with a start and a stop. Used by the
+// command, the container and tests alike. It must never exit the process or read its environment; what keeps it from
+// starting is thrown, as an error whose message is for people.
+
+import type { Engine, EngineObserver, Platform } from '@resonatehq/engine'
+import type { Message } from '@resonatehq/protocol'
+import { type Guard, openGuard } from './auth.ts'
+import { type Config, serverUrlOf } from './config.ts'
+import { createPoll } from './dispatch/poll.ts'
+import { createPost } from './dispatch/post.ts'
+import { createPush } from './dispatch/push.ts'
+import { openEngine } from './engine.ts'
+import { createHttp } from './http.ts'
+import { createListener, createMetricsListener } from './listen.ts'
+import type { Logger } from './log.ts'
+import { createMetrics } from './metrics.ts'
+import { VERSION } from './version.ts'
+
+/** What an engine needs of a server. */
+export interface EngineWiring {
+  readonly config: Config
+  readonly platform: Platform
+  readonly logger: Logger
+  /** What workers are told to answer to. */
+  readonly serverUrl: string
+  readonly observer: EngineObserver
+  /** Takes a message to an http(s) address; absent where that transport is switched off. */
+  readonly deliver?: (address: string, message: Message) => Promise<boolean>
+}
+
+/** An engine over its store, not started yet. */
+export type OpenEngine = (wiring: EngineWiring) => Engine
+
+export interface ServerParts {
+  readonly platform: Platform
+  readonly logger: Logger
+  /** Default: what the configuration describes. */
+  readonly openEngine?: OpenEngine
+  readonly guard?: Guard
+  /** Metrics of the process itself. Default: yes. */
+  readonly processMetrics?: boolean
+  /** The version of Node, for metrics. */
+  readonly node?: string
+}
+
+/** Where a started server can be reached from this machine. */
+export interface Addresses {
+  readonly url: string
+  /** Undefined where metrics are off or their port could not be had. */
+  readonly metricsUrl: string | undefined
+}
+
+export interface Server {
+  /** Resolves when requests are answered. Rejects, with nothing left open, when that cannot be. */
+  start(): Promise<Addresses>
+  /** Finishes what is in flight within `server.shutdown_timeout`, then closes. Harmless when called again. */
+  stop(): Promise<void>
+}
+
+export function createServer(config: Config, parts: ServerParts): Server {
+  const { platform, logger } = parts
+  const guard = parts.guard ?? openGuard
+  const timeoutMs = config['server.shutdown_timeout']
+  const metrics = createMetrics({
+    build: { version: VERSION, node: parts.node ?? '' },
+    process: parts.processMetrics ?? true,
+  })
+  let engine: Engine | undefined
+  let stopped: Promise<void> | undefined
+
+  const common = { config, engine: () => engine, guard, platform, logger, metrics }
+  const http = createHttp(common)
+  const poll = createPoll(common)
+  const listener = createListener({ config, http, poll, platform, logger })
+  const metricsListener = createMetricsListener(config, metrics)
+  const poster = createPost({
+    connectTimeoutMs: config['transports.http_push.connect_timeout'],
+    requestTimeoutMs: config['transports.http_push.request_timeout'],
+    timer: platform.timer,
+  })
+  const push = createPush({ config, post: poster.post, logger, metrics })
+  metrics.watch({
+    engine: () => engine?.stats,
+    transports: {
+      pollConnections: () => poll.connections,
+      pushInFlight: () => push.inFlight,
+      pushWaiting: () => push.waiting,
+    },
+  })
+
+  async function start(): Promise<Addresses> {
+    logger.info({ version: VERSION, storage: storageOf(config), debug: config.debug }, 'Server starting')
+    if (guard === openGuard) logger.info({}, 'Auth disabled — all requests accepted')
+    // The port first: a second server must find it taken before it touches the store.
+    const port = await listener.start()
+    await startEngine(port)
+    const url = `http://${reachable(config['server.bind'])}:${port}`
+    logger.info({ url, serverUrl: serverUrlOf(config, port) }, 'Server listening')
+    return { url, metricsUrl: await startMetrics() }
+  }
+
+  async function startEngine(port: number): Promise<void> {
+    try {
+      const open = parts.openEngine ?? openEngine
+      const opened = open({
+        config,
+        platform,
+        logger,
+        serverUrl: serverUrlOf(config, port),
+        observer: metrics.observer,
+        ...(config['transports.http_push.enabled'] && { deliver: push.deliver }),
+      })
+      await opened.start()
+      engine = opened
+    } catch (error) {
+      await listener.stop(0)
+      throw error
+    }
+  }
+
+  async function startMetrics(): Promise<string | undefined> {
+    if (config['observability.metrics_port'] === 0) return undefined
+    try {
+      const port = await metricsListener.start()
+      const url = `http://${reachable(config['observability.metrics_bind'])}:${port}/metrics`
+      logger.info({ url }, 'Metrics listening')
+      return url
+    } catch (error) {
+      logger.error({ err: error }, 'Metrics are not served')
+      return undefined
+    }
+  }
+
+  async function stop(): Promise<void> {
+    if (!engine) return
+    logger.info({}, 'Server stopping')
+    const drained = await listener.stop(timeoutMs)
+    push.stop()
+    poster.close()
+    const closed = await inTime(platform, engine.stop(), timeoutMs)
+    await metricsListener.stop(0)
+    if (!drained || !closed)
+      logger.warn({ timeoutMs }, 'Background tasks did not finish within shutdown timeout, forcing exit')
+    logger.info({}, 'Server stopped')
+  }
+
+  return {
+    start,
+    stop() {
+      stopped ??= stop()
+      return stopped
+    },
+  }
+}
+
+/** False: not settled within this time. */
+function inTime(platform: Platform, work: Promise<void>, timeoutMs: number): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const cancel = platform.timer(timeoutMs, () => resolve(false))
+    work.then(() => resolve(true), reject).finally(cancel)
+  })
+}
+
+function storageOf(config: Config): string {
+  return config['storage.type'] === 'sqlite' ? config['storage.sqlite.path'] : config['storage.type']
+}
+
+/** Every interface is not an address that one can connect to. */
+function reachable(bind: string): string {
+  if (bind === '0.0.0.0' || bind === '::') return 'localhost'
+  return bind.includes(':') ? `[${bind}]` : bind
+}
