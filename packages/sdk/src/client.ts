@@ -1,0 +1,404 @@
+// A client: the parts of the SDK put together, and what both entry points do alike. Starts when it is made, as a worker of its
+// group, and serves until it is stopped.
+
+import type { Message, PromiseRecord } from '@resonatehq/protocol'
+import { callParam, DurableContext } from './context.ts'
+import { Codec, type Encryptor } from './engine/codec.ts'
+import { errors } from './engine/errors.ts'
+import { outcomeOf } from './engine/execution.ts'
+import { type CallOptions, Options, splitOptions } from './engine/options.ts'
+import { type AnyFunction, type Registered, Registry } from './engine/registry.ts'
+import type { RetryPolicy } from './engine/retry.ts'
+import { Worker } from './engine/worker.ts'
+import { checkedRootId } from './ids.ts'
+import { Listeners } from './listeners.ts'
+import { ConsoleLogger, type Logger, type LogLevel } from './log.ts'
+import { type Platform, systemPlatform } from './platform.ts'
+import { Promises } from './promises.ts'
+import { type Asker, asker, PATIENCE_MS } from './requests.ts'
+import { Schedules, Tasks } from './schedules.ts'
+import { HttpTransport } from './transport/http.ts'
+import { LocalTransport } from './transport/local.ts'
+import { type Network, NetworkTransport } from './transport/network.ts'
+import type { Reply, Transport } from './transport/transport.ts'
+import type { ResonateHandle, ResonateSchedule } from './types.ts'
+import { VERSION } from './version.ts'
+
+export interface ResonateOptions {
+  /** The server. @default RESONATE_URL, or RESONATE_SCHEME, _HOST and _PORT; without any, a server in this process. */
+  url?: string
+  /** The group of workers that this process belongs to. @default "default" */
+  group?: string
+  /** The name of this process, unique among all. @default random */
+  pid?: string
+  /** How long a task stays ours without a sign of life, ms. @default 60000 */
+  ttl?: number
+  /** Sent with every request. @default RESONATE_TOKEN */
+  token?: string
+  /** How long one HTTP request may take, ms. @default RESONATE_TIMEOUT, or 10000 */
+  timeout?: number
+  /** The same as logLevel "debug". @default false */
+  verbose?: boolean
+  /** @default "warn" */
+  logLevel?: LogLevel
+  logger?: Logger
+  /** Makes values unreadable to the server. */
+  encryptor?: Encryptor
+  /** A network of the published SDK's interface, instead of HTTP. */
+  network?: Network
+  /** Tasks in hand at once, at most; suspended ones do not count. @default 1000 */
+  concurrency?: number
+  /** Suspended functions kept in memory. @default 10000 functions of 256 MB of values in all */
+  frames?: { count?: number; bytes?: number }
+  /** How plain functions are retried where nothing else is said. */
+  retryPolicy?: RetryPolicy
+  /** Clock, timers, chance and the network of the runtime: for tests and simulations. */
+  platform?: Platform
+}
+
+export interface LocalOptions extends Omit<ResonateOptions, 'url' | 'token' | 'timeout' | 'network'> {
+  /** A SQLite file that keeps everything. Absent: in memory, gone with the process. */
+  path?: string
+}
+
+export interface RegisterOptions {
+  /** A whole number above 0. @default 1 */
+  version?: number
+  /** How this function is retried where a call says nothing else. */
+  retryPolicy?: RetryPolicy
+}
+
+export interface StopOptions {
+  /** How long what runs here may go on, ms. @default 5000 */
+  timeout?: number
+}
+
+const TTL_MS = 60_000
+const TIMEOUT_MS = 10_000
+const GRACE_MS = 5_000
+const CONCURRENCY = 1_000
+const FRAMES_MAX = 10_000
+const FRAME_BYTES_MAX = 256 * 1024 * 1024
+
+const LOCAL_PATH = Symbol('a server in this process, over this file')
+
+type InternalOptions = ResonateOptions & { [LOCAL_PATH]?: { path?: string } }
+
+/** Options that ask for a server in this process. */
+export function localOptions({ path, ...options }: LocalOptions): ResonateOptions {
+  return { ...options, [LOCAL_PATH]: { path } } as InternalOptions
+}
+
+export class Client {
+  readonly promises: Promises
+  readonly schedules: Schedules
+  readonly tasks: Tasks
+  readonly pid: string
+  readonly group: string
+  readonly #transport: Transport
+  readonly #codec: Codec
+  readonly #registry = new Registry()
+  readonly #dependencies = new Map<string, unknown>()
+  readonly #platform: Platform
+  readonly #worker: Worker
+  readonly #listeners: Listeners
+  readonly #ask: Asker
+  #stopping: Promise<void> | undefined
+
+  protected constructor(options: ResonateOptions, retryPolicy: RetryPolicy) {
+    const platform = options.platform ?? systemPlatform()
+    const logger = options.logger ?? new ConsoleLogger(options.logLevel ?? (options.verbose ? 'debug' : 'warn'))
+    this.#platform = platform
+    this.group = options.group ?? 'default'
+    this.pid = options.pid ?? platform.uuid()
+    const ttl = checkedMs('ttl', options.ttl ?? TTL_MS)
+    this.#transport = transportOf(options, { platform, logger, group: this.group, pid: this.pid })
+    this.#codec = new Codec(options.encryptor)
+    this.#ask = asker(this.#transport)
+    this.promises = new Promises(this.#ask, this.#codec)
+    this.schedules = new Schedules(this.#ask)
+    this.tasks = new Tasks(this.#ask)
+    const source = {
+      registry: this.#registry,
+      dependencies: this.#dependencies,
+      now: platform.now,
+      random: platform.random,
+      targetOf: (target: string | undefined, registered: Registered | undefined) => this.#targetOf(target, registered),
+    }
+    this.#worker = new Worker({
+      pid: this.pid,
+      ttl,
+      concurrency: options.concurrency ?? CONCURRENCY,
+      framesMax: options.frames?.count ?? FRAMES_MAX,
+      frameCharsMax: options.frames?.bytes ?? FRAME_BYTES_MAX,
+      transport: this.#transport,
+      codec: this.#codec,
+      registry: this.#registry,
+      logger,
+      platform,
+      retryPolicy: options.retryPolicy ?? retryPolicy,
+      contextOf: (frame) => new DurableContext(frame, source),
+      left: (id, promise) => (promise ? this.#listeners.notify(promise) : this.#listeners.left(id)),
+    })
+    this.#listeners = new Listeners({
+      transport: this.#transport,
+      platform,
+      isRunning: (id) => this.#worker.isRunning(id),
+    })
+    this.#transport.receive((message) => this.#take(message))
+    // At the next macrotask, when what a program registers at its start is there to be told of.
+    const capacity = options.concurrency ?? CONCURRENCY
+    platform.defer(() => {
+      if (this.#stopping) return
+      this.#transport.start(() => ({
+        capacity: Number.isFinite(capacity) ? capacity : undefined,
+        functions: this.#registry.names(),
+      }))
+    })
+  }
+
+  /** Makes an object known to every function, as `ctx.getDependency(name)`. */
+  setDependency(name: string, dependency: unknown): void {
+    this.#dependencies.set(name, dependency)
+  }
+
+  /** Options of one call, to be passed as its last argument. */
+  options(options: CallOptions = {}): Options {
+    return new Options(options)
+  }
+
+  /** A handle to a call, or to any promise, by its id. Throws ResonateError 1199 where there is none. */
+  // biome-ignore lint/suspicious/noExplicitAny: what an id stands for is not known here unless the caller says so.
+  async get<T = any>(id: string): Promise<ResonateHandle<T>> {
+    return this.#handle<T>(await this.promises.get(id))
+  }
+
+  /**
+   * Stops being a worker: takes nothing new, lets what runs here end within the grace, gives the rest back to the group, and
+   * closes every connection. The client cannot be used afterwards.
+   */
+  stop({ timeout = GRACE_MS }: StopOptions = {}): Promise<void> {
+    this.#stopping ??= this.#stop(timeout)
+    return this.#stopping
+  }
+
+  async #stop(graceMs: number): Promise<void> {
+    this.#transport.close()
+    await this.#worker.stop(graceMs)
+    this.#listeners.stop()
+    await this.#transport.stop()
+  }
+
+  protected add<F extends AnyFunction>(
+    nameOrFn: string | F,
+    fnOrOptions?: F | RegisterOptions,
+    maybeOptions?: RegisterOptions,
+  ): { name: string; fn: F; version: number } {
+    const isNamed = typeof nameOrFn === 'string'
+    const fn = (isNamed ? fnOrOptions : nameOrFn) as F
+    const options = ((isNamed ? maybeOptions : fnOrOptions) ?? {}) as RegisterOptions
+    if (typeof fn !== 'function') throw new TypeError(`register takes a function, got ${typeof fn}`)
+    const entry = {
+      name: isNamed ? nameOrFn : fn.name,
+      fn,
+      version: options.version ?? 1,
+      retryPolicy: options.retryPolicy,
+    }
+    this.#registry.add(entry)
+    return entry
+  }
+
+  /** Starts a call in this process. */
+  protected async begin<T>(
+    id: string,
+    what: AnyFunction | string,
+    all: readonly unknown[],
+  ): Promise<ResonateHandle<T>> {
+    const { args, options } = splitOptions(all)
+    const registered = this.#registry.find(what, options.version)
+    if (!registered) throw errors.notRegistered(nameOf(what), options.version)
+    const target = options.target === undefined ? this.#transport.anycast : this.#transport.match(options.target)
+    const data = await this.#rootCreate(id, { name: registered.name, args, registered, options, target })
+    const { pid, ttl } = this.#worker
+    const action = { kind: 'promise.create', data }
+    const [reply] = await this.#transport.send([{ kind: 'task.create', data: { pid, ttl, action } }], {
+      patienceMs: PATIENCE_MS,
+    })
+    return this.#begun(id, reply as Reply)
+  }
+
+  async #begun<T>(id: string, reply: Reply): Promise<ResonateHandle<T>> {
+    const claim = await this.#worker.claimOf(reply, id, undefined)
+    if (claim) {
+      this.#worker.adopt(claim)
+      return this.#handle<T>(claim.promise)
+    }
+    // Someone has it in hand, or it waits for something: whoever it is, the result is the same.
+    if (reply.status === 409) return this.#handle<T>({ id })
+    throw errors.server('task.create', reply.status, String(reply.data))
+  }
+
+  /** Starts a call at whoever its target names. `isAwaited`: the result will be asked for, so register at once. */
+  protected async beginRemote<T>(
+    id: string,
+    what: AnyFunction | string,
+    all: readonly unknown[],
+    isAwaited: boolean,
+  ): Promise<ResonateHandle<T>> {
+    const { args, options } = splitOptions(all)
+    const registered = this.#registry.find(what, options.version)
+    if (!registered && typeof what === 'function') throw errors.notRegistered(what.name, options.version)
+    const name = registered?.name ?? (what as string)
+    const target = this.#targetOf(options.target, registered)
+    const data = await this.#rootCreate(id, { name, args, registered, options, target })
+    const calls = [{ kind: 'promise.create', data }]
+    if (isAwaited) {
+      this.#listeners.expect(id)
+      calls.push({
+        kind: 'promise.register_listener',
+        data: { awaited: id, address: this.#transport.unicast },
+      } as never)
+    }
+    try {
+      const [created, listened] = await this.#transport.send(calls, { patienceMs: PATIENCE_MS })
+      if (created?.status !== 200) throw errors.server('promise.create', created?.status ?? 500, String(created?.data))
+      if (listened) this.#listeners.heard(id, listened)
+      return this.#handle<T>((created.data as { promise: PromiseRecord }).promise)
+    } catch (cause) {
+      if (isAwaited) this.#listeners.fail(id, cause)
+      throw cause
+    }
+  }
+
+  protected async scheduled(
+    id: string,
+    cron: string,
+    what: AnyFunction | string,
+    all: readonly unknown[],
+  ): Promise<ResonateSchedule> {
+    const { args, options } = splitOptions(all)
+    checkedRootId(id)
+    const registered = this.#registry.find(what, options.version)
+    if (!registered && typeof what === 'function') throw errors.notRegistered(what.name, options.version)
+    const name = registered?.name ?? (what as string)
+    const param = await this.#codec.encode(callParam(name, args, registered, options), `The call of '${name}'`)
+    await this.#ask('schedule.create', {
+      id,
+      cron,
+      promiseId: '{{.id}}-{{.timestamp}}',
+      promiseTimeout: options.timeout,
+      promiseParam: param,
+      promiseTags: { ...options.tags, 'resonate:target': this.#targetOf(options.target, registered) },
+    })
+    return { delete: () => this.schedules.delete(id) }
+  }
+
+  /** The promise of a top-level call. */
+  async #rootCreate(
+    id: string,
+    call: { name: string; args: unknown[]; registered: Registered | undefined; options: Options; target: string },
+  ) {
+    checkedRootId(id)
+    const { name, args, registered, options, target } = call
+    const param = await this.#codec.encode(callParam(name, args, registered, options), `The call of '${name}'`)
+    const tags = {
+      ...options.tags,
+      'resonate:origin': id,
+      'resonate:branch': id,
+      'resonate:parent': id,
+      'resonate:scope': 'global',
+      'resonate:target': target,
+    }
+    return { id, timeoutAt: this.#platform.now() + options.timeout, param, tags }
+  }
+
+  /**
+   * Who runs what names no target: the own group where this process has the function, since then the group does; else the
+   * group that everyone is in who names none.
+   */
+  #targetOf(target: string | undefined, registered: Registered | undefined): string {
+    return this.#transport.match(target ?? (registered ? this.group : 'default'))
+  }
+
+  #handle<T>(known: PromiseRecord | { readonly id: string }): ResonateHandle<T> {
+    const { id } = known
+    let settled = 'state' in known && known.state !== 'pending' ? known : undefined
+    if (settled) this.#listeners.notify(settled)
+    return {
+      id,
+      result: async () => {
+        settled ??= await this.#listeners.wait(id)
+        return this.#valueOf<T>(settled)
+      },
+      done: async () => {
+        const record = settled ?? (await this.promises.get(id))
+        if (record.state !== 'pending') settled = record
+        return settled !== undefined
+      },
+    }
+  }
+
+  async #valueOf<T>(record: PromiseRecord): Promise<T> {
+    const outcome = await outcomeOf(record, (value) => this.#codec.decode(value, `The result of '${record.id}'`))
+    if (outcome.ok) return outcome.value as T
+    throw outcome.error
+  }
+
+  #take(message: Message): void {
+    switch (message.kind) {
+      case 'execute':
+        return this.#worker.offer(message.data.task)
+      case 'unblock':
+        return this.#listeners.notify(message.data.promise)
+      case 'revoke':
+        return this.#worker.revoke(message.data.task)
+    }
+  }
+}
+
+function nameOf(what: AnyFunction | string): string {
+  return typeof what === 'string' ? what : what.name
+}
+
+function checkedMs(name: string, value: number): number {
+  if (Number.isFinite(value) && value >= 1) return value
+  throw new TypeError(`The option '${name}' is in milliseconds, at least 1, got ${String(value)}`)
+}
+
+interface TransportParts {
+  readonly platform: Platform
+  readonly logger: Logger
+  readonly group: string
+  readonly pid: string
+}
+
+function transportOf(options: InternalOptions, parts: TransportParts): Transport {
+  const { platform, logger } = parts
+  if (options.network) return new NetworkTransport({ network: options.network, platform, logger })
+  const url = options[LOCAL_PATH] ? undefined : (options.url ?? environmentUrl(platform))
+  if (url === undefined) return new LocalTransport({ ...parts, path: options[LOCAL_PATH]?.path })
+  const timeout = options.timeout ?? Number(platform.env('RESONATE_TIMEOUT') ?? TIMEOUT_MS)
+  return new HttpTransport({
+    ...parts,
+    url: checkedUrl(url),
+    token: options.token ?? platform.env('RESONATE_TOKEN'),
+    timeoutMs: checkedMs('timeout', timeout),
+    sdk: 'typescript',
+    version: VERSION,
+  })
+}
+
+/** RESONATE_URL, or what scheme, host and port make; undefined where none of them is set. */
+export function environmentUrl({ env }: Platform): string | undefined {
+  const url = env('RESONATE_URL')
+  if (url) return url
+  const host = env('RESONATE_HOST')
+  const port = env('RESONATE_PORT')
+  if (!host && !port) return undefined
+  return `${env('RESONATE_SCHEME') ?? 'http'}://${host ?? 'localhost'}:${port ?? '8001'}`
+}
+
+function checkedUrl(url: string): string {
+  if (/^https?:\/\/./.test(url) && URL.canParse(url)) return url
+  throw new TypeError(`The option 'url' must be the http(s) URL of a server, as in http://localhost:8001, got '${url}'`)
+}

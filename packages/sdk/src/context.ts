@@ -1,0 +1,299 @@
+// What a durable function is given: who it is, and the operations it may do. Both entry points document their own face of it
+// (index.ts for generators, async.ts for async functions); this is the one thing behind both.
+// Ids are given out in the order of the calls in the program, whatever finishes first: that is what a replay goes by.
+
+import { errors } from './engine/errors.ts'
+import type { Frame } from './engine/frame.ts'
+import {
+  DetachedOperation,
+  Die,
+  detachedId,
+  type LocalCall,
+  Operation,
+  type RemoteCall,
+  type Yielding,
+} from './engine/operations.ts'
+import { type CallOptions, DEFAULT_TIMEOUT_MS, Options, splitOptions } from './engine/options.ts'
+import type { AnyFunction, Registered, Registry } from './engine/registry.ts'
+import { checkedRootId } from './ids.ts'
+
+/** What contexts take from the client they belong to. */
+export interface ContextSource {
+  readonly registry: Registry
+  readonly dependencies: ReadonlyMap<string, unknown>
+  now(): number
+  random(): number
+  /** The address of who runs a function where the call names nobody. */
+  targetOf(target: string | undefined, registered: Registered | undefined): string
+}
+
+export interface SleepOptions {
+  /** Ms from now. */
+  readonly for?: number
+  readonly until?: Date
+}
+
+export interface LatentOptions {
+  /** Ms from now; a day where it is not said. Never beyond the deadline of the function. */
+  readonly timeout?: number
+  /** What whoever settles it may want to know. */
+  readonly data?: unknown
+  readonly tags?: Record<string, string>
+}
+
+export class DurableContext {
+  readonly #frame: Frame
+  readonly #source: ContextSource
+
+  constructor(frame: Frame, source: ContextSource) {
+    this.#frame = frame
+    this.#source = source
+  }
+
+  get id(): string {
+    return this.#frame.facts.id
+  }
+
+  get originId(): string {
+    return this.#frame.execution.originId
+  }
+
+  get parentId(): string {
+    return this.#frame.facts.parentId
+  }
+
+  get branchId(): string {
+    return this.#frame.execution.branchId
+  }
+
+  get func(): string {
+    return this.#frame.facts.name
+  }
+
+  get version(): number {
+    return this.#frame.facts.version
+  }
+
+  get attempt(): number {
+    return this.#frame.facts.attempt
+  }
+
+  get timeoutAt(): number {
+    return this.#frame.facts.timeoutAt
+  }
+
+  get info(): { readonly attempt: number; readonly timeout: number; readonly version: number } {
+    const { attempt, timeoutAt, version } = this.#frame.facts
+    return { attempt, timeout: timeoutAt, version }
+  }
+
+  /** Aborted when the result is no longer wanted: canceled, timed out, or the task is somebody else's. */
+  get signal(): AbortSignal {
+    return this.#frame.execution.abort.signal
+  }
+
+  run(what: AnyFunction | string, ...all: unknown[]): Operation {
+    return this.#local(what, all, 'result')
+  }
+
+  beginRun(what: AnyFunction | string, ...all: unknown[]): Operation {
+    return this.#local(what, all, 'future')
+  }
+
+  rpc(what: AnyFunction | string, ...all: unknown[]): Operation {
+    return this.#remote(what, all, 'result')
+  }
+
+  beginRpc(what: AnyFunction | string, ...all: unknown[]): Operation {
+    return this.#remote(what, all, 'future')
+  }
+
+  lfc(what: AnyFunction | string, ...all: unknown[]): Operation {
+    return this.run(what, ...all)
+  }
+
+  lfi(what: AnyFunction | string, ...all: unknown[]): Operation {
+    return this.beginRun(what, ...all)
+  }
+
+  rfc(what: AnyFunction | string, ...all: unknown[]): Operation {
+    return this.rpc(what, ...all)
+  }
+
+  rfi(what: AnyFunction | string, ...all: unknown[]): Operation {
+    return this.beginRpc(what, ...all)
+  }
+
+  detached(what: AnyFunction | string, ...all: unknown[]): DetachedOperation {
+    this.#checkOpen('detached')
+    const { args, options } = splitOptions(all)
+    const sequenceId = this.#frame.nextId()
+    const id = options.id === undefined ? detachedId(this.originId, sequenceId) : checkedRootId(options.id)
+    const timeoutAt = this.#source.now() + options.timeout
+    const call = this.#remoteCall(what, args, { id, options, timeoutAt, isAttached: false })
+    const operation = new DetachedOperation(id, this.#frame, call, 'future', this.#frame.execution.nextOrder())
+    return this.#begun(operation)
+  }
+
+  promise({ timeout = DEFAULT_TIMEOUT_MS, data, tags = {} }: LatentOptions = {}): Operation {
+    this.#checkOpen('promise')
+    const id = this.#frame.nextId()
+    const timeoutAt = this.#deadline(timeout)
+    const own = { ...tags, ...this.#tags('global', id, this.originId) }
+    return this.#operation(
+      id,
+      { kind: 'remote', name: 'promise', param: data, timeoutAt, tags: own, isAttached: true },
+      'future',
+    )
+  }
+
+  sleep(duration: number | SleepOptions = {}): Operation {
+    this.#checkOpen('sleep')
+    const id = this.#frame.nextId()
+    const timeoutAt = wakeAt(duration, this.#source.now())
+    const target = this.#source.targetOf('default', undefined)
+    const tags = { ...this.#tags('global', id, this.originId), 'resonate:target': target, 'resonate:timer': 'true' }
+    return this.#operation(
+      id,
+      { kind: 'remote', name: 'sleep', param: '', timeoutAt, tags, isAttached: true },
+      'result',
+    )
+  }
+
+  readonly date = {
+    now: (): Operation => {
+      const date = this.getDependency<{ now(): number }>('resonate:date')
+      return this.run(named('now', () => (date ? date.now() : this.#source.now())))
+    },
+  }
+
+  readonly math = {
+    random: (): Operation => {
+      const math = this.getDependency<{ random(): number }>('resonate:math')
+      return this.run(named('random', () => (math ? math.random() : this.#source.random())))
+    },
+  }
+
+  /** Ends this pass if `condition` holds: nothing is settled, and the task is tried again from its records. */
+  panic(condition: boolean, message?: string): Die {
+    if (condition && !this.#frame.isLazy) {
+      const error = errors.panic(message)
+      // Recorded before it is thrown, so that a catch around the call cannot undo it.
+      this.#frame.execution.die(error)
+      throw error
+    }
+    return new Die(condition, message)
+  }
+
+  /** Ends this pass unless `condition` holds. */
+  assert(condition: boolean, message?: string): Die {
+    return this.panic(!condition, message ?? 'An assertion failed')
+  }
+
+  getDependency<T = unknown>(name: string): T | undefined {
+    return this.#source.dependencies.get(name) as T | undefined
+  }
+
+  options(options: CallOptions = {}): Options {
+    return new Options(options)
+  }
+
+  #local(what: AnyFunction | string, all: readonly unknown[], yielding: Yielding): Operation {
+    this.#checkOpen('run')
+    const { args, options } = splitOptions(all)
+    const registered = this.#source.registry.find(what, options.version)
+    if (!registered && typeof what !== 'function') throw errors.notRegistered(what, options.version)
+    const fn = registered?.fn ?? (what as AnyFunction)
+    const id = options.id === undefined ? this.#frame.nextId() : checkedRootId(options.id)
+    const call: LocalCall = {
+      kind: 'local',
+      name: fn.name,
+      version: registered?.version ?? (options.version || 1),
+      fn,
+      args,
+      timeoutAt: this.#deadline(options.timeout),
+      tags: { ...options.tags, ...this.#tags('local', this.branchId, options.id ?? this.originId) },
+      retryPolicy: options.retryPolicy ?? registered?.retryPolicy,
+      nonRetryable: options.nonRetryableErrors,
+    }
+    return this.#operation(id, call, yielding)
+  }
+
+  #remote(what: AnyFunction | string, all: readonly unknown[], yielding: Yielding): Operation {
+    this.#checkOpen('rpc')
+    const { args, options } = splitOptions(all)
+    const id = options.id === undefined ? this.#frame.nextId() : checkedRootId(options.id)
+    const timeoutAt = this.#deadline(options.timeout)
+    return this.#operation(id, this.#remoteCall(what, args, { id, options, timeoutAt, isAttached: true }), yielding)
+  }
+
+  #remoteCall(
+    what: AnyFunction | string,
+    args: readonly unknown[],
+    { id, options, timeoutAt, isAttached }: { id: string; options: Options; timeoutAt: number; isAttached: boolean },
+  ): RemoteCall {
+    const registered = this.#source.registry.find(what, options.version)
+    if (!registered && typeof what === 'function') throw errors.notRegistered(what.name, options.version)
+    const name = registered?.name ?? (what as string)
+    const origin = options.id === undefined ? this.originId : id
+    const target = this.#source.targetOf(options.target, registered)
+    const tags = { ...options.tags, ...this.#tags('global', id, origin), 'resonate:target': target }
+    return { kind: 'remote', name, param: callParam(name, args, registered, options), timeoutAt, tags, isAttached }
+  }
+
+  #operation(id: string, call: LocalCall | RemoteCall, yielding: Yielding): Operation {
+    return this.#begun(new Operation(id, this.#frame, call, yielding, this.#frame.execution.nextOrder()))
+  }
+
+  /** An async function's operations start when they are made, a generator's when they are yielded. */
+  #begun<O extends Operation | DetachedOperation>(operation: O): O {
+    if (!this.#frame.isLazy) this.#frame.execution.startOperation(operation as Operation)
+    return operation
+  }
+
+  #deadline(timeout: number): number {
+    return Math.min(this.#source.now() + timeout, this.timeoutAt)
+  }
+
+  #tags(scope: 'local' | 'global', branch: string, origin: string): Record<string, string> {
+    return {
+      'resonate:scope': scope,
+      'resonate:branch': branch,
+      'resonate:parent': this.id,
+      'resonate:origin': origin,
+    }
+  }
+
+  #checkOpen(what: string): void {
+    if (!this.#frame.isDone) return
+    throw errors.panic(
+      `ctx.${what} was called by '${this.id}' after its function had returned: await everything that the function starts`,
+    )
+  }
+}
+
+/** What a remote call carries, in the order of keys that published SDKs write. */
+export function callParam(
+  name: string,
+  args: readonly unknown[],
+  registered: Registered | undefined,
+  { version, retryPolicy }: Options,
+): object {
+  const retry = retryPolicy?.encode()
+  return { func: name, args, version: registered?.version ?? (version || 1), ...(retry ? { retry } : {}) }
+}
+
+function wakeAt(duration: number | SleepOptions, now: number): number {
+  const at =
+    typeof duration === 'number'
+      ? now + duration
+      : duration.until
+        ? duration.until.getTime()
+        : now + (duration.for ?? 0)
+  if (Number.isFinite(at)) return Math.max(at, 0)
+  throw new TypeError(`ctx.sleep takes milliseconds, {for: ms} or {until: Date}, got ${JSON.stringify(duration)}`)
+}
+
+function named(name: string, fn: () => unknown): AnyFunction {
+  return Object.defineProperty(fn, 'name', { value: name })
+}

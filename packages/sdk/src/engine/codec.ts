@@ -1,0 +1,168 @@
+// Values as they travel: base64 of JSON, in the very encoding of the published SDK, so that workers of both read each
+// other's results. What decode gives is what every replay gives, so callers are given decoded values on the first run too.
+
+import type { Value } from '@resonatehq/protocol'
+import { errors } from './errors.ts'
+
+/** Makes stored values unreadable to others. May answer later, as key services do. */
+export interface Encryptor {
+  encrypt(plaintext: Value): Value | Promise<Value>
+  decrypt(ciphertext: Value): Value | Promise<Value>
+}
+
+export class NoopEncryptor implements Encryptor {
+  encrypt(plaintext: Value): Value {
+    return plaintext
+  }
+
+  decrypt(ciphertext: Value): Value {
+    return ciphertext
+  }
+}
+
+export class Codec {
+  readonly #encryptor: Encryptor | undefined
+
+  constructor(encryptor?: Encryptor) {
+    this.#encryptor = encryptor instanceof NoopEncryptor ? undefined : encryptor
+  }
+
+  /** Whether values need no waiting for an encryptor. */
+  get isPlain(): boolean {
+    return this.#encryptor === undefined
+  }
+
+  /** Throws ResonateError 1106 where `value` has no JSON form. */
+  encode(value: unknown, what = 'A value'): Value | Promise<Value> {
+    const plain = encodeValue(value, what)
+    return this.#encryptor ? this.#encryptor.encrypt(plain) : plain
+  }
+
+  /** Throws ResonateError 1107 where there is no JSON in `value`. */
+  decode(value: Value | undefined, what = 'A value'): unknown {
+    if (!this.#encryptor || value?.data === undefined) return decodeValue(value, what)
+    return chain(this.#encryptor.decrypt(value), (plain) => decodeValue(plain, what))
+  }
+}
+
+/** Goes on with `value` at once where it is there, and later where it is a promise. */
+export function chain<T, R>(value: T | PromiseLike<T>, then: (value: T) => R): R | Promise<Awaited<R>> {
+  if (!isThenable(value)) return then(value as T)
+  return Promise.resolve(value as PromiseLike<T>).then(then) as Promise<Awaited<R>>
+}
+
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+}
+
+function encodeValue(value: unknown, what: string): Value {
+  if (value === undefined) return { headers: {}, data: '' }
+  try {
+    const text = JSON.stringify(value, replace)
+    return { headers: {}, data: text === undefined ? '' : toBase64(text) }
+  } catch (cause) {
+    throw errors.notEncodable(what, cause)
+  }
+}
+
+function decodeValue(value: Value | undefined, what: string): unknown {
+  if (!value?.data) return undefined
+  try {
+    const text = fromBase64(value.data)
+    // Nearly no value has one of our marks, and a reviver makes parsing several times slower.
+    return text.includes('"__') ? JSON.parse(text, revive) : JSON.parse(text)
+  } catch (cause) {
+    throw errors.notDecodable(what, cause)
+  }
+}
+
+/** Whether `value` comes back from JSON as it is. */
+export function isPrimitive(value: unknown): boolean {
+  return (
+    value === null ||
+    value === undefined ||
+    typeof value === 'string' ||
+    typeof value === 'boolean' ||
+    (typeof value === 'number' && Number.isFinite(value))
+  )
+}
+
+const INFINITE = '__INF__'
+const NEGATIVE_INFINITE = '__NEG_INF__'
+
+function replace(_key: string, value: unknown): unknown {
+  if (value === Number.POSITIVE_INFINITY) return INFINITE
+  if (value === Number.NEGATIVE_INFINITY) return NEGATIVE_INFINITE
+  return value instanceof Error ? encodeError(value) : value
+}
+
+interface EncodedError {
+  readonly __type: 'error' | 'aggregate_error'
+  readonly name: string
+  readonly message: string
+  readonly stack?: string
+  readonly errors?: readonly unknown[]
+  readonly cause?: unknown
+  /** What else the error says of itself, `code` above all. Not read by the published SDK. */
+  readonly fields?: Record<string, unknown>
+}
+
+function encodeError(error: Error): EncodedError {
+  const { name, message, stack } = error
+  const fields = Object.entries(error).filter(([key, value]) => key !== 'name' && typeof value !== 'function')
+  return {
+    __type: error instanceof AggregateError ? 'aggregate_error' : 'error',
+    message,
+    ...(stack === undefined ? {} : { stack }),
+    name,
+    ...(error instanceof AggregateError ? { errors: error.errors } : {}),
+    ...(error.cause === undefined ? {} : { cause: error.cause }),
+    ...(fields.length ? { fields: Object.fromEntries(fields) } : {}),
+  }
+}
+
+function revive(_key: string, value: unknown): unknown {
+  if (value === INFINITE) return Number.POSITIVE_INFINITY
+  if (value === NEGATIVE_INFINITE) return Number.NEGATIVE_INFINITY
+  const type = typeof value === 'object' && value !== null ? (value as Partial<EncodedError>).__type : undefined
+  return type === 'error' || type === 'aggregate_error' ? decodeError(value as EncodedError) : value
+}
+
+/** The classes that every runtime has; an error of any other comes back as an Error with its name. */
+const CLASSES: Record<string, new (message: string, options?: ErrorOptions) => Error> = {
+  EvalError,
+  RangeError,
+  ReferenceError,
+  SyntaxError,
+  TypeError,
+  URIError,
+}
+
+function decodeError({ __type, name, message, stack, errors: parts, cause, fields }: EncodedError): Error {
+  const options = cause === undefined ? undefined : { cause }
+  const Class = CLASSES[name] ?? Error
+  const error =
+    __type === 'aggregate_error' ? new AggregateError(parts ?? [], message, options) : new Class(message, options)
+  Object.defineProperty(error, 'stack', { value: stack, writable: true, configurable: true })
+  if (name !== undefined && name !== error.name)
+    Object.defineProperty(error, 'name', { value: name, writable: true, configurable: true })
+  return fields ? Object.assign(error, fields) : error
+}
+
+interface BufferLike {
+  from(text: string, encoding: string): { toString(encoding: string): string }
+}
+
+const NodeBuffer = (globalThis as { Buffer?: BufferLike }).Buffer
+
+function toBase64(text: string): string {
+  if (NodeBuffer) return NodeBuffer.from(text, 'utf8').toString('base64')
+  let binary = ''
+  for (const byte of new TextEncoder().encode(text)) binary += String.fromCharCode(byte)
+  return btoa(binary)
+}
+
+function fromBase64(data: string): string {
+  if (NodeBuffer) return NodeBuffer.from(data, 'base64').toString('utf8')
+  return new TextDecoder().decode(Uint8Array.from(atob(data), (char) => char.charCodeAt(0)))
+}

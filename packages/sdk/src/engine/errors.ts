@@ -1,0 +1,134 @@
+// What goes wrong, for people: one table of codes, each message saying what was expected, what came and what to do.
+// The codes and categories are those of the published SDK, so that a search for one finds the same thing.
+
+import type { Logger } from '../log.ts'
+
+/** What the server answered, where the error is an answer of the server. */
+export interface ServerError {
+  /** The status of the answer, as 404. */
+  readonly code: number
+  readonly message: string
+}
+
+export interface ResonateErrorOptions {
+  readonly next?: string
+  readonly cause?: unknown
+  readonly retriable?: boolean
+  readonly serverError?: ServerError
+}
+
+export class ResonateError extends Error {
+  /** Two digits; documented as `11` and these two. */
+  readonly code: string
+  /** The category: Registry, Encoding, Panic, Server… */
+  readonly type: string
+  /** What becomes of the work it concerns. */
+  readonly next: string
+  readonly href: string
+  /** Whether the same call may succeed later. */
+  readonly retriable: boolean
+  readonly serverError?: ServerError
+
+  constructor(code: string, type: string, message: string, options: ResonateErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.name = 'ResonateError'
+    this.code = code
+    this.type = type
+    this.next = options.next ?? 'n/a'
+    this.href = `https://rn8.io/e/11${code}`
+    this.retriable = options.retriable ?? false
+    if (options.serverError) this.serverError = options.serverError
+  }
+
+  log(logger: Logger): void {
+    logger.error({ code: `11${this.code}`, type: this.type, next: this.next, href: this.href }, this.message)
+    if (this.stack) logger.debug({ stack: this.stack }, 'stack')
+  }
+}
+
+/** No answer of the protocol was to be had: no connection, no whole response in time, or a proxy's answer. */
+export class ResonateTimeoutException extends Error {
+  constructor(cause: string) {
+    super(`platform failure: ${cause}`)
+    this.name = 'ResonateTimeoutException'
+  }
+}
+
+/** The promise that was waited for was canceled. */
+export class PromiseCanceledError extends Error {
+  readonly id: string
+
+  constructor(id: string) {
+    super('Promise canceled')
+    this.name = 'PromiseCanceledError'
+    this.id = id
+  }
+}
+
+/** The promise that was waited for passed its deadline. */
+export class PromiseTimedoutError extends Error {
+  readonly id: string
+
+  constructor(id: string) {
+    super('Promise timedout')
+    this.name = 'PromiseTimedoutError'
+    this.id = id
+  }
+}
+
+const DROPPED = { next: 'Will drop' }
+
+/** Every ResonateError there is. */
+export const errors = {
+  versionInvalid: (version: unknown) =>
+    new ResonateError('00', 'Registry', `A function's version must be a whole number above 0, got ${String(version)}`),
+  nameRequired: () =>
+    new ResonateError(
+      '01',
+      'Registry',
+      'A function needs a name to be registered: register(name, fn), or a named function',
+    ),
+  alreadyRegistered: (name: string, version: number, under?: string) =>
+    new ResonateError(
+      '02',
+      'Registry',
+      under
+        ? `This function is registered already, as '${under}': one function has one name, so '${name}' was refused`
+        : `Function '${name}' version ${version} is registered already: give the new one another version`,
+    ),
+  notRegistered: (name: string, version: number) =>
+    new ResonateError(
+      '03',
+      'Registry',
+      `Function '${name}'${version ? ` version ${version}` : ''} is not registered here: register it, or call it with rpc ` +
+        'and the target of a group that has it',
+      DROPPED,
+    ),
+  notEncodable: (what: string, cause: unknown) =>
+    new ResonateError('06', 'Encoding', `${what} cannot be encoded as JSON: ${messageOf(cause)}`, {
+      ...DROPPED,
+      cause,
+    }),
+  notDecodable: (what: string, cause: unknown) =>
+    new ResonateError('07', 'Encoding', `${what} cannot be decoded: ${messageOf(cause)}`, { ...DROPPED, cause }),
+  resultNotEncodable: (what: string, cause: unknown) =>
+    new ResonateError('08', 'Encoding', `The result of ${what} cannot be encoded as JSON: ${messageOf(cause)}`, {
+      ...DROPPED,
+      cause,
+    }),
+  idInvalid: (id: unknown, reason: string) =>
+    new ResonateError('10', 'Id', `The id of a call ${reason}, got ${JSON.stringify(id)}`),
+  diverged: (message: string) => new ResonateError('11', 'Divergence', message, { next: 'Task is halted' }),
+  stopped: () => new ResonateError('12', 'Client', 'This client was stopped: make a new one to go on'),
+  panic: (message: string | undefined) =>
+    new ResonateError('98', 'Panic', message ?? 'Panicked', { next: 'Will drop', retriable: true }),
+  server: (kind: string, status: number, message: string) =>
+    new ResonateError('99', 'Server', `${kind} was refused with ${status}: ${message}`, {
+      retriable: status === 429 || status >= 500,
+      serverError: { code: status, message },
+    }),
+} as const
+
+export function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause)
+}

@@ -1,0 +1,900 @@
+// One task in this process: its function and all that the function calls here, from the claim until the task is put down
+// (suspended), done (fulfilled), given back (released), or somebody else's (lost). A suspended one keeps its frames and goes on
+// where it stands when its task comes back with the same version; replay is for everyone else.
+//
+// E1. What is sent in one macrotask leaves as one ordered group, and what ends the pass stands last in it.
+// E2. A pass ends only when no frame is busy, no answer is missing, and nothing that has arrived is still to be handed over.
+// E3. Settled operations are handed over one at a time, in the order in which the server settled them, and only while no creation
+//     is unanswered: so a race between operations ends the same way in every replay.
+// E4. A fence that is refused means that the claim is lost: from then on nothing is sent, settled or handed over.
+// E5. The next local function starts only when the settlement of the one before is answered. The function that called them
+//     may run ahead of that answer (`early`), where a refusal could only mean E4.
+// E6. An operation's promise is created after that of the function which called it.
+
+import type { PromiseRecord, Settlement, TaskRecord, Value } from '@resonatehq/protocol'
+import type { Call, Reply } from '../transport/transport.ts'
+import { Codec, chain, isPrimitive, isThenable } from './codec.ts'
+import { drive } from './drive.ts'
+import { errors, messageOf, PromiseCanceledError, PromiseTimedoutError } from './errors.ts'
+import { Frame } from './frame.ts'
+import { joinId, type LocalCall, type Operation, type Outcome, type RemoteCall } from './operations.ts'
+import type { Registered } from './registry.ts'
+import { decodeRetry, isFinal, type RetryPolicy } from './retry.ts'
+import type { Host } from './worker.ts'
+
+/** A local step that lasts this long is created on the server while it runs, so that it can be seen. */
+const SLOW_STEP_MS = 50
+/** Promises that one suspend awaits at most; past it the rest is awaited by a later one. */
+const AWAITED_MAX = 10_000
+
+export type ExecutionState = 'active' | 'suspending' | 'suspended' | 'resuming' | 'over'
+
+/** How an execution ended in this process. */
+export type Ending =
+  | { readonly kind: 'done'; readonly promise: PromiseRecord }
+  /** Given back to the group. */
+  | { readonly kind: 'released' }
+  /** No longer ours: somebody else has it, or nobody needs it. */
+  | { readonly kind: 'lost' }
+  | { readonly kind: 'halted' }
+
+interface Pending {
+  readonly call: Call
+  readonly operation: Operation | undefined
+  /** Its answer is needed before the pass may end: someone goes on with it. */
+  readonly isOpen: boolean
+  readonly onReply: (reply: Reply) => void
+}
+
+interface Arrival {
+  readonly operation: Operation
+  readonly outcome: Outcome
+  readonly settledAt: number
+}
+
+/** A local function while it runs, and what becomes of it. */
+interface Running {
+  readonly call: LocalCall
+  readonly id: string
+  readonly parentId: string
+  readonly operation: Operation | undefined
+  readonly parent: Frame | undefined
+  readonly done: (outcome: Outcome) => void
+}
+
+export interface ExecutionClaim {
+  readonly task: TaskRecord
+  readonly promise: PromiseRecord
+  readonly preload: readonly PromiseRecord[]
+  /** Whether the preload holds every local step there is. */
+  readonly isComplete: boolean
+}
+
+export class Execution {
+  readonly id: string
+  readonly originId: string
+  readonly branchId: string
+  readonly timeoutAt: number
+  /** Aborted when the work is no longer wanted. */
+  readonly abort = new AbortController()
+  version: number
+  state: ExecutionState = 'active'
+  /** Frames that run: neither ended nor waiting for an operation of theirs. */
+  busy = 0
+  /** Until when the lease holds by this process's clock, ms. */
+  leaseAt: number
+  /** An `execute` for a suspension whose answer is not here yet. */
+  isRecalled = false
+  /** Characters of encoded values that its frames may hold on to. */
+  chars = 0
+  readonly #host: Host
+  readonly #promise: PromiseRecord
+  readonly #records: Map<string, PromiseRecord>
+  readonly #knowsAll: boolean
+  #outbox: Pending[] = []
+  /** Groups sent and not answered. */
+  #unanswered = 0
+  /** Creations not answered, and values being encoded or decoded. */
+  #unknown = 0
+  #arrivals: Arrival[] = []
+  readonly #pending = new Set<Operation>()
+  /** Settlements that the calling function has run ahead of. */
+  #early = 0
+  #afterEarly: (() => void)[] = []
+  #order = 0
+  #outcome: Outcome | undefined
+  #isWaking = false
+  readonly #cancels = new Set<() => void>()
+
+  constructor(host: Host, { task, promise, preload, isComplete }: ExecutionClaim) {
+    this.#host = host
+    this.id = task.id
+    this.version = task.version
+    this.#promise = promise
+    this.originId = promise.tags['resonate:origin'] ?? promise.id
+    this.branchId = promise.tags['resonate:branch'] ?? promise.id
+    this.timeoutAt = promise.timeoutAt
+    this.leaseAt = host.now() + host.ttl
+    this.#records = new Map(preload.map((record) => [record.id, record]))
+    this.#knowsAll = isComplete
+    for (const record of preload) this.chars += (record.value.data?.length ?? 0) + (record.param.data?.length ?? 0)
+  }
+
+  get isOver(): boolean {
+    return this.state === 'over'
+  }
+
+  get host(): Host {
+    return this.#host
+  }
+
+  // The function of the task.
+
+  start(): void {
+    try {
+      const what = `The call of '${this.id}'`
+      const param = chain(this.#host.codec.decode(this.#promise.param, what), (decoded) => this.#begin(decoded))
+      if (isThenable(param)) param.then(undefined, (cause) => this.#unreadable(cause))
+    } catch (cause) {
+      this.#unreadable(cause)
+    }
+  }
+
+  #begin(param: unknown): void {
+    const { func, args, version, retry } = (param ?? {}) as {
+      func?: string
+      args?: unknown[]
+      version?: number
+      retry?: unknown
+    }
+    if (typeof func !== 'string')
+      return this.#unreadable(`expected {func, args, version}, got ${JSON.stringify(param)}`)
+    const registered = this.#host.registry.find(func, version)
+    if (!registered) return this.#host.unregistered(this, func, version ?? 0)
+    const policy = decodeRetry(retry) ?? registered.retryPolicy
+    const call = callOf(registered, args ?? [], this.timeoutAt, policy)
+    const parentId = this.#promise.tags['resonate:parent'] ?? this.id
+    const done = (outcome: Outcome) => {
+      this.#outcome = outcome
+      this.touch()
+    }
+    this.#attempt({ call, id: this.id, parentId, operation: undefined, parent: undefined, done }, 1)
+    this.touch()
+  }
+
+  /** Nobody will ever be able to run this: say so where the caller sees it. */
+  #unreadable(cause: unknown): void {
+    this.#outcome = {
+      ok: false,
+      error: cause instanceof Error ? cause : errors.notDecodable(`The call of '${this.id}'`, cause),
+    }
+    this.touch()
+  }
+
+  // Operations.
+
+  /** Where the next operation stands in order. */
+  nextOrder(): number {
+    this.#order += 1
+    return this.#order
+  }
+
+  /** Begins an operation, once. On an execution that is over it never settles. */
+  startOperation(operation: Operation): void {
+    if (this.isOver) return
+    if (operation.isStarted) {
+      // Detached work that was let go of is waited for after all.
+      if (!operation.outcome) this.#pending.add(operation)
+      return
+    }
+    operation.isStarted = true
+    const { call } = operation
+    this.#pending.add(operation)
+    if (call.kind === 'local' || call.isAttached) operation.frame.childStarted()
+    if (call.kind === 'local') this.#startLocal(operation, call)
+    else this.#startRemote(operation, call)
+    this.touch()
+  }
+
+  #startRemote(operation: Operation, call: RemoteCall): void {
+    const known = this.#known(operation)
+    if (known === 'diverged') return
+    if (known && known.state !== 'pending') return this.#arrive(operation, known)
+    this.#create(operation)
+  }
+
+  #startLocal(operation: Operation, call: LocalCall): void {
+    const known = this.#known(operation)
+    if (known === 'diverged') return
+    if (known && known.state !== 'pending') return this.#arrive(operation, known)
+    if (known) operation.creation = 'done'
+    const isAbsent = this.#knowsAll && operation.frame.isFirstTry && this.#host.now() < this.leaseAt
+    if (known || isAbsent) return this.#whenDurable(() => this.#runLocal(operation, call))
+    operation.onCreated.push(() => {
+      if (!operation.hasArrived) this.#runLocal(operation, call)
+    })
+    this.#create(operation, true)
+  }
+
+  /** What the preload says of it. */
+  #known(operation: Operation): PromiseRecord | undefined | 'diverged' {
+    const record = this.#records.get(operation.id)
+    if (!record) return undefined
+    this.#records.delete(operation.id)
+    return this.#agrees(operation, record) ? record : 'diverged'
+  }
+
+  #runLocal(operation: Operation, call: LocalCall): void {
+    if (this.isOver) return
+    const { frame, id } = operation
+    let isDone = false
+    const done = (outcome: Outcome) => {
+      isDone = true
+      cancel()
+      this.#settle(operation, outcome)
+    }
+    let cancel = () => {}
+    this.#attempt({ call, id, parentId: frame.facts.id, operation, parent: frame, done }, 1)
+    if (!isDone && operation.creation === 'none')
+      cancel = this.#timer(SLOW_STEP_MS, () => {
+        if (operation.creation === 'none') this.#create(operation)
+      })
+  }
+
+  /** Calls the function, joins what it started, and tries again where its policy says so. */
+  #attempt(running: Running, attempt: number): void {
+    if (this.isOver) return
+    const { call, id, parentId, operation, parent } = running
+    const { name, version, timeoutAt } = call
+    const frame = new Frame(this, { id, parentId, name, version, timeoutAt, attempt, operation, parent })
+    const ended = (outcome: Outcome) => {
+      if (this.isOver) return
+      frame.end(() => this.#concluded(running, frame, outcome))
+      this.touch()
+    }
+    try {
+      const result = drive(call.fn(this.#host.contextOf(frame), ...call.args), {
+        lazy: () => {
+          frame.isLazy = true
+        },
+        die: (message) => this.die(errors.panic(message)),
+      })
+      if (!isThenable(result)) return ended({ ok: true, value: result })
+      result.then(
+        (value) => ended({ ok: true, value }),
+        (error) => ended({ ok: false, error }),
+      )
+    } catch (error) {
+      ended({ ok: false, error })
+    }
+  }
+
+  #concluded(running: Running, frame: Frame, outcome: Outcome): void {
+    if (this.isOver) return
+    const waitMs = outcome.ok ? null : this.#retryWaitMs(running.call, frame, outcome.error)
+    if (waitMs === null || outcome.ok) return running.done(outcome)
+    const { id, call } = running
+    const { attempt } = frame.facts
+    this.#host.logger.debug({ id, func: call.name, attempt, waitMs, cause: messageOf(outcome.error) }, 'trying again')
+    this.busy += 1
+    this.#timer(waitMs, () => {
+      this.busy -= 1
+      this.#attempt(running, attempt + 1)
+    })
+  }
+
+  /** Null: the failure stands. A workflow is tried again only where it was asked for, since its steps already were. */
+  #retryWaitMs(call: LocalCall, frame: Frame, error: unknown): number | null {
+    const isWorkflow = frame.isLazy || frame.sequence > 0
+    const policy: RetryPolicy | undefined = call.retryPolicy ?? (isWorkflow ? undefined : this.#host.retryPolicy)
+    if (!policy || isFinal(error, call.nonRetryable)) return null
+    const waitMs = policy.next(frame.facts.attempt)
+    return waitMs === null || this.#host.now() + waitMs >= call.timeoutAt ? null : waitMs
+  }
+
+  /** After every settlement that the workflow has run ahead of is answered. */
+  #whenDurable(run: () => void): void {
+    if (this.#early === 0) run()
+    else this.#afterEarly.push(run)
+  }
+
+  // Requests.
+
+  /** The promise of an operation, and those of its callers before it. */
+  #create(operation: Operation, isOpen = false): void {
+    const caller = operation.frame.facts.operation
+    if (caller?.creation === 'none') this.#create(caller)
+    operation.creation = 'queued'
+    const { id, call } = operation
+    const { timeoutAt, tags } = call
+    const param = call.kind === 'local' ? { func: call.name, version: call.version } : call.param
+    this.#encode(param, `The call of '${id}'`, (value) => {
+      if (!value.ok) return this.#reject(operation, value.error)
+      const action = { kind: 'promise.create', data: { id, timeoutAt, param: value.value, tags } }
+      this.#fence(action, operation, isOpen, (record) => {
+        if (record.state !== 'pending') this.#arrive(operation, record)
+        this.#created(operation)
+      })
+    })
+  }
+
+  #created(operation: Operation): void {
+    operation.creation = 'done'
+    const { call } = operation
+    if (call.kind === 'remote' && !call.isAttached && !operation.isAwaited) this.#pending.delete(operation)
+    const waiting = operation.onCreated
+    operation.onCreated = []
+    for (const run of waiting) run()
+  }
+
+  #settle(operation: Operation, outcome: Outcome): void {
+    if (this.isOver || operation.hasArrived) return
+    const { isPlain } = this.#host.codec
+    // Nobody can have seen it, let alone settled it.
+    const isUnborn = operation.creation === 'none' || operation.creation === 'queued'
+    if (operation.creation === 'none') this.#create(operation)
+    if (operation.creation === 'sent' || (operation.creation === 'queued' && !isPlain)) {
+      operation.onCreated.push(() => this.#settle(operation, outcome))
+      return
+    }
+    this.#encodeOutcome(operation, outcome, (settled, value) => {
+      const isEarly = isUnborn && isPlain && this.#mayRunAhead(operation)
+      const state: Settlement = settled.ok ? 'resolved' : 'rejected'
+      const action = { kind: 'promise.settle', data: { id: operation.id, state, value } }
+      this.#fence(action, operation, !isEarly, (record) => {
+        if (isEarly) this.#caughtUp(operation, record, state)
+        else this.#arrive(operation, record, settled)
+      })
+      if (isEarly) this.#runAhead(operation, settled, value)
+      else this.#lookAtRest(operation)
+    })
+  }
+
+  #fence(
+    action: { kind: string; data: object },
+    operation: Operation,
+    isOpen: boolean,
+    onRecord: (record: PromiseRecord) => void,
+  ): void {
+    this.#unknown += 1
+    const data = { id: this.id, version: this.version, action, preload: false }
+    this.#push({ kind: 'task.fence', data }, { operation, isOpen }, (reply) => {
+      this.#unknown -= 1
+      if (this.isOver) return
+      const { status, data } = innerOf(reply)
+      if (reply.status === 404 || reply.status === 409) return this.lose()
+      if (status !== 200)
+        return this.#reject(operation, errors.server(`The operation '${operation.id}'`, status, String(data)))
+      const { promise } = data as { promise: PromiseRecord }
+      if (this.#agrees(operation, promise)) onRecord(promise)
+    })
+  }
+
+  /** What awaited operations elsewhere have come to by the time this one is settled, so that E3 holds between them. */
+  #lookAtRest(operation: Operation): void {
+    const rest = this.#awaited().filter(({ creation }) => creation === 'done')
+    if (rest.length === 0 || rest.length > LOOKED_AT_MAX) return
+    for (const other of rest) if (other !== operation) this.#get(other)
+  }
+
+  #get(operation: Operation): void {
+    this.#unknown += 1
+    this.#push({ kind: 'promise.get', data: { id: operation.id } }, { operation, isOpen: true }, (reply) => {
+      this.#unknown -= 1
+      if (!this.isOver) this.#got(operation, reply)
+    })
+  }
+
+  #got(operation: Operation, { status, data }: Reply): void {
+    if (status !== 200) return
+    const { promise } = data as { promise: PromiseRecord }
+    if (promise.state !== 'pending') this.#arrive(operation, promise)
+  }
+
+  #push(
+    call: Call,
+    { operation, isOpen }: { operation?: Operation; isOpen: boolean },
+    onReply: (reply: Reply) => void,
+  ): void {
+    this.#outbox.push({ call, operation, isOpen, onReply })
+    this.touch()
+  }
+
+  /** Sends what has gathered, as one group. */
+  #flush(): void {
+    const outbox = this.#outbox
+    if (outbox.length === 0) return
+    this.#outbox = []
+    for (const { operation } of outbox) if (operation?.creation === 'queued') operation.creation = 'sent'
+    this.#unanswered += 1
+    this.#host.transport.send(outbox.map(({ call }) => call)).then(
+      (replies) => this.#answered(outbox, replies),
+      (cause) => this.#unsent(cause),
+    )
+  }
+
+  #answered(outbox: readonly Pending[], replies: readonly Reply[]): void {
+    this.#unanswered -= 1
+    for (const [at, { onReply }] of outbox.entries()) {
+      if (this.isOver) return
+      onReply(replies[at] as Reply)
+    }
+    this.#handOver()
+    this.touch()
+  }
+
+  /** Nothing can be sent any more: the client was stopped. */
+  #unsent(cause: unknown): void {
+    if (this.isOver) return
+    this.#host.logger.debug({ id: this.id, cause: messageOf(cause) }, 'an execution was left behind')
+    this.lose()
+  }
+
+  // Values.
+
+  #encode(value: unknown, what: string, then: (encoded: Encoded) => void): void {
+    let encoded: Value | Promise<Value>
+    try {
+      encoded = this.#host.codec.encode(value, what)
+    } catch (error) {
+      return then({ ok: false, error })
+    }
+    if (!isThenable(encoded)) return then({ ok: true, value: encoded })
+    this.#later(
+      encoded,
+      (value) => then({ ok: true, value }),
+      (error) => then({ ok: false, error }),
+    )
+  }
+
+  /** A result that has no JSON form is a failure of the function that returned it. */
+  #encodeOutcome(
+    operation: Operation | undefined,
+    outcome: Outcome,
+    then: (settled: Outcome, value: Value) => void,
+  ): void {
+    const name = operation?.call.name || operation?.id || this.id
+    const content = outcome.ok ? outcome.value : outcome.error
+    this.#encode(content, `The result of ${name}`, (encoded) => {
+      if (encoded.ok) return then(outcome, encoded.value)
+      const error = errors.resultNotEncodable(name, encoded.error)
+      this.#encode(error, name, (again) => then({ ok: false, error }, again.ok ? again.value : {}))
+    })
+  }
+
+  /** Counts what takes its time, so that the pass does not end meanwhile. */
+  #later<T>(wait: PromiseLike<T>, then: (value: T) => void, failed: (error: unknown) => void): void {
+    this.#unknown += 1
+    this.#unanswered += 1
+    const over = (go: () => void) => {
+      this.#unknown -= 1
+      this.#unanswered -= 1
+      if (this.isOver) return
+      go()
+      this.touch()
+    }
+    wait.then(
+      (value) => over(() => then(value)),
+      (error) => over(() => failed(error)),
+    )
+  }
+
+  // Handing over.
+
+  /** Its record is settled. `known` is what this process settled it with, which may spare decoding it again. */
+  #arrive(operation: Operation, record: PromiseRecord, known?: Outcome): void {
+    if (operation.hasArrived) return
+    operation.hasArrived = true
+    this.chars += record.value.data?.length ?? 0
+    const settledAt = record.settledAt ?? record.timeoutAt
+    const arrived = (outcome: Outcome) => this.#arrivals.push({ operation, outcome, settledAt })
+    const isKnown = known && (known.ok ? record.state === 'resolved' && isPrimitive(known.value) : false)
+    if (isKnown) arrived(known)
+    else this.#decode(record, arrived)
+    this.touch()
+  }
+
+  #decode(record: PromiseRecord, then: (outcome: Outcome) => void): void {
+    const failed = (error: unknown) => then({ ok: false, error })
+    try {
+      const outcome = outcomeOf(record, (value) => this.#host.codec.decode(value, `The result of '${record.id}'`))
+      if (isThenable(outcome)) this.#later(outcome as PromiseLike<Outcome>, then, failed)
+      else then(outcome as Outcome)
+    } catch (error) {
+      failed(error)
+    }
+  }
+
+  /** This one operation cannot be: its function is told, and so is every replay, for the same reason. */
+  #reject(operation: Operation, error: unknown): void {
+    if (operation.hasArrived) return
+    operation.hasArrived = true
+    this.#arrivals.push({ operation, outcome: { ok: false, error }, settledAt: this.#host.now() })
+    const waiting = operation.onCreated
+    operation.onCreated = []
+    for (const run of waiting) run()
+    this.touch()
+  }
+
+  #handOver(): void {
+    if (this.#unknown > 0 || this.#arrivals.length === 0 || this.isOver) return
+    const first = this.#arrivals.reduce((a, b) => (isBefore(b, a) ? b : a))
+    this.#arrivals.splice(this.#arrivals.indexOf(first), 1)
+    this.#conclude(first.operation, first.outcome)
+    this.touch()
+  }
+
+  #conclude(operation: Operation, outcome: Outcome): void {
+    this.#pending.delete(operation)
+    operation.settle(outcome)
+  }
+
+  // Running ahead of an answer.
+
+  /**
+   * Only where nothing else is under way, so that there is no order to keep, and where the step's deadline is the task's own:
+   * then the one way for its settlement to be refused or to find another is that the claim is lost.
+   */
+  #mayRunAhead(operation: Operation): boolean {
+    const isAlone = this.#pending.size === operation.frame.depth + 1 && this.#arrivals.length === 0
+    return (
+      this.#host.transport.batches && isAlone && this.#unanswered === 0 && operation.call.timeoutAt >= this.timeoutAt
+    )
+  }
+
+  #runAhead(operation: Operation, settled: Outcome, value: Value): void {
+    operation.hasArrived = true
+    this.#early += 1
+    const conclude = (outcome: Outcome) => this.#conclude(operation, outcome)
+    if (settled.ok && isPrimitive(settled.value)) return conclude(settled)
+    const decoded = this.#host.codec.decode(value)
+    conclude(settled.ok ? { ok: true, value: decoded } : { ok: false, error: decoded })
+  }
+
+  #caughtUp(operation: Operation, record: PromiseRecord, state: Settlement): void {
+    this.#early -= 1
+    if (record.state !== state) {
+      const { id } = operation
+      this.#host.logger.error(
+        { id, expected: state, found: record.state },
+        'a step was settled by someone else meanwhile',
+      )
+      return this.release()
+    }
+    if (this.#early > 0) return
+    const waiting = this.#afterEarly
+    this.#afterEarly = []
+    for (const run of waiting) run()
+  }
+
+  // The end of a pass.
+
+  /** Something changed: look at it once everything that is ready has run. */
+  touch(): void {
+    if (this.state !== 'over') this.#host.turn.add(this)
+  }
+
+  turn(): void {
+    if (this.state === 'suspended') return this.#wake()
+    if (this.state !== 'active') return
+    this.#handOver()
+    if (this.#isIdle()) this.#end()
+    this.#flush()
+  }
+
+  #isIdle(): boolean {
+    if (this.busy > 0 || this.#unanswered > 0 || this.#arrivals.length > 0 || this.#afterEarly.length > 0) return false
+    return this.#host.transport.batches ? !this.#outbox.some(({ isOpen }) => isOpen) : this.#outbox.length === 0
+  }
+
+  #end(): void {
+    if (this.#outcome) return this.#fulfill(this.#outcome)
+    const awaited = this.#awaited()
+    // Nothing to wait for and yet not done: it awaits something of its own, a timer or a request, and comes back by itself.
+    if (awaited.length > 0) this.#suspend(awaited.slice(0, AWAITED_MAX))
+  }
+
+  /** The operations elsewhere that someone waits for: their function, or the end of the function that started them. */
+  #awaited(): Operation[] {
+    const awaited: Operation[] = []
+    for (const operation of this.#pending) {
+      const { call, isAwaited, frame, hasArrived } = operation
+      if (call.kind === 'remote' && !hasArrived && (isAwaited || (call.isAttached && frame.isDone)))
+        awaited.push(operation)
+    }
+    return awaited
+  }
+
+  #fulfill(outcome: Outcome): void {
+    this.#encodeOutcome(undefined, outcome, (settled, value) => {
+      const state: Settlement = settled.ok ? 'resolved' : 'rejected'
+      const action = { kind: 'promise.settle', data: { id: this.id, state, value } }
+      const data = { id: this.id, version: this.version, action }
+      this.#push({ kind: 'task.fulfill', data }, { isOpen: true }, (reply) => {
+        if (reply.status === 200)
+          return this.#over({ kind: 'done', promise: (reply.data as { promise: PromiseRecord }).promise })
+        if (reply.status === 404 || reply.status === 409) return this.lose()
+        this.#unacceptable(settled, reply)
+      })
+    })
+  }
+
+  /** The result was refused as such, too large for instance: the caller gets that as the failure. */
+  #unacceptable(settled: Outcome, { status, data }: Reply): void {
+    const error = errors.server(`The result of '${this.id}'`, status, String(data))
+    if (settled.ok) this.#outcome = { ok: false, error }
+    else this.release(error)
+    this.touch()
+  }
+
+  #suspend(awaited: readonly Operation[]): void {
+    this.state = 'suspending'
+    const actions = awaited.map(({ id }) => ({
+      kind: 'promise.register_callback',
+      data: { awaited: id, awaiter: this.id },
+    }))
+    const data = { id: this.id, version: this.version, actions, preload: false }
+    this.#push({ kind: 'task.suspend', data }, { isOpen: true }, (reply) => this.#suspended(awaited, reply))
+  }
+
+  #suspended(awaited: readonly Operation[], reply: Reply): void {
+    if (reply.status === 200) return this.#putDown()
+    if (reply.status === 300) {
+      this.state = 'active'
+      for (const operation of awaited) if (!operation.hasArrived) this.#get(operation)
+      return
+    }
+    if (reply.status === 409 && reply.repeated) return this.#askWhetherSuspended()
+    // 422: a promise to wait for does not exist, because its creation was refused; its function is told instead.
+    if (reply.status === 422 && this.#arrivals.length > 0) {
+      this.state = 'active'
+      return
+    }
+    if (reply.status === 404 || reply.status === 409) return this.lose()
+    this.release(errors.server(`The suspension of '${this.id}'`, reply.status, String(reply.data)))
+  }
+
+  /** The answer to a suspend was lost: the task itself tells whether it was heard. */
+  #askWhetherSuspended(): void {
+    void this.#ask({ kind: 'task.get', data: { id: this.id } }).then((reply) => {
+      const task = reply?.status === 200 ? (reply.data as { task: TaskRecord }).task : undefined
+      const isOurs = task?.version === this.version && (task.state === 'suspended' || task.state === 'pending')
+      if (isOurs) this.#putDown()
+      else this.lose()
+    })
+  }
+
+  async #ask(call: Call): Promise<Reply | undefined> {
+    try {
+      return (await this.#host.transport.send([call]))[0]
+    } catch {
+      return undefined
+    }
+  }
+
+  #putDown(): void {
+    if (this.state !== 'suspending') return
+    this.state = 'suspended'
+    this.#host.suspended(this)
+    this.touch()
+  }
+
+  /** Takes the task up again where its function stands. */
+  async resume(): Promise<void> {
+    if (this.state !== 'suspended') return
+    this.state = 'resuming'
+    const awaited = this.#awaited().filter(({ creation }) => creation !== 'none' && creation !== 'queued')
+    const { pid, ttl } = this.#host
+    const sentAt = this.#host.now()
+    const acquire: Call = {
+      kind: 'task.acquire',
+      data: { id: this.id, version: this.version, pid, ttl, preload: false },
+    }
+    const gets = awaited.map(({ id }): Call => ({ kind: 'promise.get', data: { id } }))
+    try {
+      const [claim, ...replies] = await this.#host.transport.send([acquire, ...gets])
+      if (this.state !== 'resuming') return
+      if (!claim || !(await this.#isClaimed(claim))) return this.lose()
+      this.version += 1
+      this.leaseAt = sentAt + ttl
+      this.state = 'active'
+      this.#isWaking = false
+      this.#host.resumed(this)
+      for (const [at, operation] of awaited.entries()) this.#got(operation, replies[at] as Reply)
+      this.#readdress()
+      this.#handOver()
+      this.touch()
+    } catch (cause) {
+      this.#unsent(cause)
+    }
+  }
+
+  /** Whether an acquire gave us the task, the answer to an earlier try of it included. */
+  async #isClaimed(claim: Reply): Promise<boolean> {
+    if (claim.status === 200) return true
+    if (claim.status !== 409 || !claim.repeated) return false
+    const reply = await this.#ask({ kind: 'task.get', data: { id: this.id } })
+    const task = reply?.status === 200 ? (reply.data as { task: TaskRecord }).task : undefined
+    return task?.state === 'acquired' && task.pid === this.#host.pid && task.version === this.version + 1
+  }
+
+  /** What gathered while the task was down was made for the claim before. */
+  #readdress(): void {
+    this.#outbox = this.#outbox.map((pending) =>
+      pending.call.kind.startsWith('task.')
+        ? { ...pending, call: { ...pending.call, data: { ...pending.call.data, version: this.version } } }
+        : pending,
+    )
+  }
+
+  /**
+   * A function that awaited something of its own beside an operation goes on while its task is down. Only a settled promise
+   * brings a task back, so it is given one: made, awaited and settled in one go.
+   */
+  #wake(): void {
+    if (this.#isWaking || (this.#outbox.length === 0 && this.#outcome === undefined)) return
+    this.#isWaking = true
+    const { originId, branchId } = this
+    const id = joinId(this.id, `w${this.#host.uuid()}`)
+    const tags = {
+      'resonate:scope': 'local',
+      'resonate:origin': originId,
+      'resonate:branch': id,
+      'resonate:parent': branchId,
+    }
+    const timeoutAt = this.#host.now() + this.#host.ttl
+    const calls: Call[] = [
+      { kind: 'promise.create', data: { id, timeoutAt, param: {}, tags } },
+      { kind: 'promise.register_callback', data: { awaited: id, awaiter: this.id } },
+      { kind: 'promise.settle', data: { id, state: 'resolved', value: {} } },
+    ]
+    this.#host.transport.send(calls).catch(() => {})
+  }
+
+  // The end of the claim.
+
+  /** The claim is lost, or about to be given to someone else: what still runs here is told, and nothing more is sent. */
+  lose(): void {
+    this.#over({ kind: 'lost' })
+  }
+
+  /** Gives the task back to its group, for another try from the records. */
+  release(cause?: unknown): void {
+    if (this.isOver) return
+    if (cause) this.#host.logger.warn({ id: this.id, cause: messageOf(cause) }, 'a task was given back')
+    if (this.state === 'active') this.#tell({ kind: 'task.release', data: { id: this.id, version: this.version } })
+    this.#over({ kind: 'released' })
+  }
+
+  /** The function asked for the end of this pass. */
+  die(error: ReturnType<typeof errors.panic>): void {
+    if (this.isOver) return
+    error.log(this.#host.logger)
+    this.release()
+  }
+
+  /** Only a change of the code helps: nobody is to try it before. */
+  #halt(error: ReturnType<typeof errors.diverged>): void {
+    if (this.isOver) return
+    error.log(this.#host.logger)
+    this.#tell({ kind: 'task.halt', data: { id: this.id } })
+    this.#over({ kind: 'halted' })
+  }
+
+  #tell(call: Call): void {
+    this.#host.transport.send([call]).catch(() => {})
+  }
+
+  #over(ending: Ending): void {
+    if (this.isOver) return
+    this.state = 'over'
+    this.#outbox = []
+    this.#arrivals = []
+    for (const cancel of this.#cancels) cancel()
+    if (ending.kind !== 'done') this.abort.abort(new Error(`the task of '${this.id}' is ${ending.kind}`))
+    this.#host.ended(this, ending)
+  }
+
+  #timer(delayMs: number, fn: () => void): () => void {
+    const cancel = this.#host.timer(delayMs, () => {
+      this.#cancels.delete(cancel)
+      if (!this.isOver) fn()
+    })
+    this.#cancels.add(cancel)
+    return () => {
+      this.#cancels.delete(cancel)
+      cancel()
+    }
+  }
+
+  // Divergence.
+
+  /** Whether the record is of this operation. Where it is not, the code is another than the one that made the record. */
+  #agrees(operation: Operation, record: PromiseRecord): boolean {
+    const recorded = this.#host.codec.isPlain ? describe(record) : describe({ ...record, param: {} })
+    const requested = describeCall(operation.call)
+    const sameKind = recorded.kind === requested.kind
+    if (sameKind && (!isTelling(recorded.name) || !isTelling(requested.name) || recorded.name === requested.name))
+      return true
+    const message =
+      `The replay of '${this.id}' asks for ${said(requested)} as '${operation.id}', where ${said(recorded)} is recorded. ` +
+      'The code has changed under a running workflow: put the old code back, or register the new one as another version ' +
+      'and let this one end on the old. Then continue the task.'
+    this.#halt(errors.diverged(message))
+    return false
+  }
+}
+
+/** Operations elsewhere whose state is asked for along with a settlement, at most: past it their order is what it is. */
+const LOOKED_AT_MAX = 100
+
+type Encoded = { readonly ok: true; readonly value: Value } | { readonly ok: false; readonly error: unknown }
+
+function isBefore(a: Arrival, b: Arrival): boolean {
+  return a.settledAt === b.settledAt ? a.operation.order < b.operation.order : a.settledAt < b.settledAt
+}
+
+/** The answer to the request inside a fence; that to the fence itself where it was refused. */
+function innerOf(reply: Reply): { status: number; data: unknown } {
+  if (reply.status !== 200) return reply
+  const { head, data } = (reply.data as { action: { head: { status: number }; data: unknown } }).action
+  return { status: head.status, data }
+}
+
+/** What a settled promise means to who awaits it. */
+export function outcomeOf(record: PromiseRecord, decode: (value: Value) => unknown): Outcome | Promise<Outcome> {
+  if (record.state === 'rejected_timedout') return { ok: false, error: new PromiseTimedoutError(record.id) }
+  if (record.state === 'rejected_canceled') return { ok: false, error: new PromiseCanceledError(record.id) }
+  return chain(
+    decode(record.value),
+    (content): Outcome => (record.state === 'resolved' ? { ok: true, value: content } : { ok: false, error: content }),
+  )
+}
+
+/** A call of a function that is registered here. */
+export function callOf(
+  { name, version, fn }: Registered,
+  args: readonly unknown[],
+  timeoutAt: number,
+  retryPolicy: RetryPolicy | undefined,
+): LocalCall {
+  return { kind: 'local', name, version, fn, args, timeoutAt, tags: {}, retryPolicy, nonRetryable: [] }
+}
+
+interface Described {
+  readonly kind: 'a step' | 'a sleep' | 'a remote call' | 'a promise'
+  readonly name: string
+}
+
+function describe({ tags, param }: PromiseRecord): Described {
+  if (tags['resonate:timer'] === 'true') return { kind: 'a sleep', name: '' }
+  const kind = tags['resonate:scope'] === 'local' ? 'a step' : tags['resonate:target'] ? 'a remote call' : 'a promise'
+  return { kind, name: kind === 'a promise' ? '' : recordedName(param) }
+}
+
+function describeCall(call: LocalCall | RemoteCall): Described {
+  if (call.kind === 'local') return { kind: 'a step', name: call.name }
+  if (call.tags['resonate:timer'] === 'true') return { kind: 'a sleep', name: '' }
+  return call.tags['resonate:target'] ? { kind: 'a remote call', name: call.name } : { kind: 'a promise', name: '' }
+}
+
+function recordedName(param: Value): string {
+  if (!param.data) return ''
+  try {
+    const { func } = (plainCodec.decode(param) ?? {}) as { func?: unknown }
+    return typeof func === 'string' ? func : ''
+  } catch {
+    return ''
+  }
+}
+
+const plainCodec = new Codec()
+
+/** Names that a bundler made are as good as none: the next build makes others. */
+function isTelling(name: string): boolean {
+  return name.length > 2
+}
+
+function said({ kind, name }: Described): string {
+  return name ? `${kind} of '${name}'` : kind
+}

@@ -1,0 +1,87 @@
+// One call of a function that runs here: who it is, the order of its operations, and whether it runs or waits. What a call is
+// waiting for decides when its task may be put down, so the counts here are exact:
+// F1. A frame is busy from its start to its end, except while it waits for at least one of its operations.
+// F2. It is joined when it has ended and every attached operation that it started is settled.
+
+import type { Execution } from './execution.ts'
+import { joinId, type Operation } from './operations.ts'
+
+export interface FrameFacts {
+  readonly id: string
+  readonly parentId: string
+  readonly name: string
+  readonly version: number
+  readonly timeoutAt: number
+  readonly attempt: number
+  /** The operation that this call is; absent for the function of the task itself. */
+  readonly operation?: Operation
+  readonly parent?: Frame
+}
+
+export class Frame {
+  readonly execution: Execution
+  readonly facts: FrameFacts
+  /** Its operations start when they are waited for: it is a generator. */
+  isLazy = false
+  /** How many ids it has given out. */
+  sequence = 0
+  #isDone = false
+  #waits = 0
+  #children = 0
+  #joined: (() => void) | undefined
+
+  constructor(execution: Execution, facts: FrameFacts) {
+    this.execution = execution
+    this.facts = facts
+    execution.busy += 1
+  }
+
+  /** Nothing of it, nor of its callers, was tried before: what the records do not show did not happen. */
+  get isFirstTry(): boolean {
+    return this.facts.attempt === 1 && (this.facts.parent?.isFirstTry ?? true)
+  }
+
+  get isDone(): boolean {
+    return this.#isDone
+  }
+
+  /** How deep below the function of the task. */
+  get depth(): number {
+    return this.facts.parent ? this.facts.parent.depth + 1 : 0
+  }
+
+  nextId(): string {
+    const id = joinId(this.facts.id, String(this.sequence))
+    this.sequence += 1
+    return id
+  }
+
+  /** It waits for one more of its operations. */
+  wait(): void {
+    this.#waits += 1
+    if (this.#waits === 1 && !this.#isDone) this.execution.busy -= 1
+  }
+
+  /** One of those is settled: it is about to run again. */
+  wake(): void {
+    this.#waits -= 1
+    if (this.#waits === 0 && !this.#isDone) this.execution.busy += 1
+  }
+
+  childStarted(): void {
+    this.#children += 1
+  }
+
+  childSettled(): void {
+    this.#children -= 1
+    if (this.#children === 0) this.#joined?.()
+  }
+
+  /** Its function has returned or thrown. Calls `joined` once its attached operations are settled. */
+  end(joined: () => void): void {
+    this.#isDone = true
+    if (this.#waits === 0) this.execution.busy -= 1
+    if (this.#children === 0) return joined()
+    this.#joined = joined
+  }
+}

@@ -1,0 +1,76 @@
+// What a call may be told beside its arguments. Options travel as the last argument, marked so that no argument of a user is
+// ever taken for them.
+
+import type { ErrorClass, RetryPolicy } from './retry.ts'
+
+/** A day, ms: how long a call may take that is told nothing. */
+export const DEFAULT_TIMEOUT_MS = 86_400_000
+
+const RESONATE_OPTIONS = Symbol.for('resonate.options')
+
+export interface CallOptions {
+  /** The id of the call, instead of the next one in order. */
+  id?: string
+  tags?: Record<string, string>
+  /** Who runs it: the name of a group, or an address. */
+  target?: string
+  /** How long it may take, ms. Never beyond the deadline of its caller. */
+  timeout?: number
+  /** Which version of the function; 0: the latest that is registered here. */
+  version?: number
+  retryPolicy?: RetryPolicy
+  /** Errors that end the retries at once; thrown errors with `nonRetryable: true` do so too. */
+  nonRetryableErrors?: ErrorClass[]
+}
+
+export class Options {
+  readonly id: string | undefined
+  readonly tags: Record<string, string>
+  readonly target: string | undefined
+  readonly timeout: number
+  readonly version: number
+  readonly retryPolicy: RetryPolicy | undefined
+  readonly nonRetryableErrors: ErrorClass[]
+
+  constructor(options: CallOptions = {}) {
+    this.id = options.id
+    this.tags = options.tags ?? {}
+    this.target = options.target
+    this.timeout = checked('timeout', options.timeout ?? DEFAULT_TIMEOUT_MS)
+    this.version = checked('version', options.version ?? 0)
+    this.retryPolicy = options.retryPolicy
+    this.nonRetryableErrors = options.nonRetryableErrors ?? []
+  }
+
+  get [RESONATE_OPTIONS](): boolean {
+    return true
+  }
+}
+
+export const DEFAULT_OPTIONS = new Options()
+
+function checked(name: string, value: number): number {
+  if (typeof value === 'number' && value >= 0) return value
+  throw new TypeError(`The option '${name}' must be a number of at least 0, got ${String(value)}`)
+}
+
+function isOptions(value: unknown): value is Options {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    (value as { [RESONATE_OPTIONS]?: unknown })[RESONATE_OPTIONS] === true
+  )
+}
+
+/** The arguments of a call, and the options where they come last. */
+export function splitOptions(all: readonly unknown[]): { args: unknown[]; options: Options } {
+  const last = all.at(-1)
+  if (isOptions(last)) return { args: all.slice(0, -1), options: last }
+  return { args: all as unknown[], options: DEFAULT_OPTIONS }
+}
+
+/** The arguments of a call of a function whose version is known, unless its options name one. */
+export function withVersion(all: readonly unknown[], version: number): unknown[] {
+  const { args, options } = splitOptions(all)
+  return [...args, options.version === 0 ? new Options({ ...options, version }) : options]
+}

@@ -1,0 +1,338 @@
+// The executions of this process: takes tasks that are offered or created here, keeps suspended ones in memory within bounds,
+// renews leases, gives back what it cannot run, and puts everything down when it stops.
+// W1. Never more than `concurrency` tasks in hand; a suspended one is not in hand.
+// W2. One execution a task. An offer of a version that it does not stand at means that others had the task: it starts anew.
+
+import type { PromiseRecord, TaskRecord, TaskRef } from '@resonatehq/protocol'
+import type { Logger } from '../log.ts'
+import type { Platform } from '../platform.ts'
+import type { Reply, Transport } from '../transport/transport.ts'
+import type { Codec } from './codec.ts'
+import { errors } from './errors.ts'
+import { type Ending, Execution, type ExecutionClaim } from './execution.ts'
+import type { Frame } from './frame.ts'
+import { Heartbeat, type Held } from './heartbeat.ts'
+import type { Registry } from './registry.ts'
+import type { RetryPolicy } from './retry.ts'
+import { Turn } from './turn.ts'
+
+/** What an execution needs of the process it runs in. */
+export interface Host {
+  readonly pid: string
+  readonly ttl: number
+  readonly transport: Transport
+  readonly codec: Codec
+  readonly registry: Registry
+  readonly logger: Logger
+  readonly turn: Turn
+  /** How plain functions are retried where nothing else is said. */
+  readonly retryPolicy: RetryPolicy
+  now(): number
+  timer(delayMs: number, fn: () => void): () => void
+  uuid(): string
+  contextOf(frame: Frame): unknown
+  unregistered(execution: Execution, name: string, version: number): void
+  suspended(execution: Execution): void
+  resumed(execution: Execution): void
+  ended(execution: Execution, ending: Ending): void
+}
+
+export interface WorkerOptions {
+  readonly pid: string
+  readonly ttl: number
+  readonly concurrency: number
+  /** Suspended executions kept in memory, count and estimated characters. */
+  readonly framesMax: number
+  readonly frameCharsMax: number
+  readonly transport: Transport
+  readonly codec: Codec
+  readonly registry: Registry
+  readonly logger: Logger
+  readonly platform: Platform
+  readonly retryPolicy: RetryPolicy
+  readonly contextOf: (frame: Frame) => unknown
+  /** A task that ran here is out of this process's hands: done, or to be heard of from the server. */
+  readonly left: (id: string, promise: PromiseRecord | undefined) => void
+}
+
+/** Preloads that reach either bound of the server may have been cut. */
+const PRELOAD_MAX = 1_000
+const PRELOAD_CHARS_MAX = 700_000
+/** A suspended frame that holds no values still costs something. */
+const FRAME_CHARS = 2_000
+const UNREGISTERED_FIRST_MS = 250
+const UNREGISTERED_MAX_MS = 30_000
+const PAUSE_BEFORE_RELEASE_FREE = 1
+
+export class Worker implements Host {
+  readonly pid: string
+  readonly ttl: number
+  readonly transport: Transport
+  readonly codec: Codec
+  readonly registry: Registry
+  readonly logger: Logger
+  readonly turn: Turn
+  readonly retryPolicy: RetryPolicy
+  readonly #options: WorkerOptions
+  readonly #platform: Platform
+  readonly #heartbeat: Heartbeat
+  readonly #executions = new Map<string, Execution>()
+  /** Suspended ones, least recently used first. */
+  readonly #resting = new Map<Execution, number>()
+  #restingChars = 0
+  readonly #acquiring = new Map<string, number>()
+  readonly #offers = new Map<string, TaskRef>()
+  #inHand = 0
+  #isStopping = false
+  #drained: (() => void) | undefined
+  /** How often each unknown function was met, for the back-off. */
+  readonly #strangers = new Map<string, number>()
+
+  constructor(options: WorkerOptions) {
+    this.#options = options
+    this.pid = options.pid
+    this.ttl = options.ttl
+    this.transport = options.transport
+    this.codec = options.codec
+    this.registry = options.registry
+    this.logger = options.logger
+    this.retryPolicy = options.retryPolicy
+    this.#platform = options.platform
+    this.turn = new Turn(options.platform.defer, () => options.transport.flush())
+    this.#heartbeat = new Heartbeat({
+      pid: options.pid,
+      ttl: options.ttl,
+      platform: options.platform,
+      transport: options.transport,
+      lost: (held) => this.#lost(held),
+    })
+  }
+
+  now(): number {
+    return this.#platform.now()
+  }
+
+  timer(delayMs: number, fn: () => void): () => void {
+    return this.#platform.timer(delayMs, fn)
+  }
+
+  uuid(): string {
+    return this.#platform.uuid()
+  }
+
+  contextOf(frame: Frame): unknown {
+    return this.#options.contextOf(frame)
+  }
+
+  /** Whether the task of this promise is in this process now, so that its end will be heard here. */
+  isRunning(id: string): boolean {
+    const state = this.#executions.get(id)?.state
+    return state === 'active' || state === 'suspending'
+  }
+
+  /** The server offers a task. */
+  offer(ref: TaskRef): void {
+    if (this.#isStopping) return
+    const { id, version } = ref
+    const execution = this.#executions.get(id)
+    if (execution && this.#isMeant(execution, version)) return
+    if (this.#acquiring.get(id) === version) return
+    if (this.#inHand >= this.#options.concurrency) {
+      this.#offers.set(id, ref)
+      return
+    }
+    void this.#acquire(ref)
+  }
+
+  /** What an offer means to an execution that is here already. True: it has been dealt with. */
+  #isMeant(execution: Execution, version: number): boolean {
+    const { state } = execution
+    if (execution.version > version) return true
+    if (execution.version === version) {
+      if (state === 'suspended') {
+        if (this.#inHand >= this.#options.concurrency) this.#offers.set(execution.id, { id: execution.id, version })
+        else this.#resume(execution)
+        return true
+      }
+      if (state === 'suspending') {
+        execution.isRecalled = true
+        return true
+      }
+      if (state === 'resuming') return true
+    }
+    // Its lease ended, or others had the task since: what is here is of no use any more.
+    execution.lose()
+    return false
+  }
+
+  #resume(execution: Execution): void {
+    this.#lift(execution)
+    this.#inHand += 1
+    void execution.resume()
+  }
+
+  async #acquire({ id, version }: TaskRef): Promise<void> {
+    this.#acquiring.set(id, version)
+    this.#inHand += 1
+    try {
+      const { pid, ttl } = this
+      const [reply] = await this.transport.send([{ kind: 'task.acquire', data: { id, version, pid, ttl } }])
+      const claim = reply && (await this.claimOf(reply, id, version + 1))
+      if (claim) this.#adopt(claim)
+    } catch (cause) {
+      this.logger.debug({ id, cause }, 'a task was not acquired')
+    } finally {
+      this.#acquiring.delete(id)
+      this.#putDown()
+    }
+  }
+
+  /** The claim that an acquire or a create gave, the answer to an earlier try included. Undefined: the task is not ours. */
+  async claimOf(reply: Reply, id: string, version: number | undefined): Promise<ExecutionClaim | undefined> {
+    if (reply.status === 200) {
+      const {
+        task,
+        promise,
+        preload = [],
+      } = reply.data as { task: TaskRecord; promise: PromiseRecord; preload?: PromiseRecord[] }
+      return { task, promise, preload, isComplete: isWhole(preload) }
+    }
+    if (reply.status !== 409 || !reply.repeated) return undefined
+    const [got, found] = await this.transport.send([
+      { kind: 'task.get', data: { id } },
+      { kind: 'promise.get', data: { id } },
+    ])
+    const task = got?.status === 200 ? (got.data as { task: TaskRecord }).task : undefined
+    const isOurs = task?.state === 'acquired' && task.pid === this.pid && !this.#executions.has(id)
+    if (!task || !isOurs || (version !== undefined && task.version !== version) || found?.status !== 200)
+      return undefined
+    return { task, promise: (found.data as { promise: PromiseRecord }).promise, preload: [], isComplete: false }
+  }
+
+  /** Runs a task that this process holds. */
+  adopt(claim: ExecutionClaim): void {
+    this.#adopt(claim)
+  }
+
+  #adopt(claim: ExecutionClaim): void {
+    if (claim.task.state !== 'acquired' || claim.promise.state !== 'pending') return
+    const execution = new Execution(this, claim)
+    if (this.#isStopping) return execution.release()
+    this.#executions.get(execution.id)?.lose()
+    this.#executions.set(execution.id, execution)
+    this.#heartbeat.hold(execution)
+    this.#inHand += 1
+    execution.start()
+  }
+
+  suspended(execution: Execution): void {
+    this.#heartbeat.drop(execution)
+    this.#lay(execution)
+    this.#putDown()
+    const { isRecalled } = execution
+    execution.isRecalled = false
+    if (isRecalled && execution.state === 'suspended') this.offer(execution)
+    else this.#options.left(execution.id, undefined)
+  }
+
+  resumed(execution: Execution): void {
+    this.#heartbeat.hold(execution)
+  }
+
+  ended(execution: Execution, ending: Ending): void {
+    const { id } = execution
+    if (this.#executions.get(id) === execution) this.#executions.delete(id)
+    this.#heartbeat.drop(execution)
+    if (!this.#lift(execution)) this.#putDown()
+    this.#options.left(id, ending.kind === 'done' ? ending.promise : undefined)
+  }
+
+  /** Another of the group may have it. At once the first time, later and later when it keeps coming back. */
+  unregistered(execution: Execution, name: string, version: number): void {
+    const met = this.#strangers.get(name) ?? 0
+    this.#strangers.set(name, met + 1)
+    const waitMs =
+      met < PAUSE_BEFORE_RELEASE_FREE
+        ? 0
+        : Math.min(UNREGISTERED_FIRST_MS * 2 ** Math.min(met, 10), UNREGISTERED_MAX_MS)
+    const error = errors.notRegistered(name, version)
+    if (met === 0) error.log(this.logger)
+    if (waitMs === 0) return execution.release()
+    this.#platform.timer(waitMs, () => execution.release(error), { background: true })
+  }
+
+  #lost(held: Held): void {
+    const execution = this.#executions.get(held.id)
+    if (execution !== held) return
+    this.logger.warn({ id: held.id }, 'a task was lost: its lease ended, or it was canceled or halted')
+    execution.lose()
+  }
+
+  /** The server takes a task away. */
+  revoke({ id, version }: TaskRef): void {
+    const execution = this.#executions.get(id)
+    if (execution && execution.version === version) execution.lose()
+  }
+
+  /** Puts an execution among the suspended; the oldest give way when there are too many. */
+  #lay(execution: Execution): void {
+    const chars = execution.chars + FRAME_CHARS
+    this.#resting.set(execution, chars)
+    this.#restingChars += chars
+    const { framesMax, frameCharsMax } = this.#options
+    for (const [oldest] of this.#resting) {
+      if (this.#resting.size <= framesMax && this.#restingChars <= frameCharsMax) return
+      oldest.lose()
+    }
+  }
+
+  /** Takes it from the suspended. False: it was not among them, so it is in hand. */
+  #lift(execution: Execution): boolean {
+    const chars = this.#resting.get(execution)
+    if (chars === undefined) return false
+    this.#restingChars -= chars
+    return this.#resting.delete(execution)
+  }
+
+  /** One task less in hand. */
+  #putDown(): void {
+    this.#inHand -= 1
+    if (this.#inHand === 0) this.#drained?.()
+    for (const [id, ref] of this.#offers) {
+      if (this.#inHand >= this.#options.concurrency) return
+      this.#offers.delete(id)
+      this.offer(ref)
+    }
+  }
+
+  /** Takes nothing new, lets what runs end within `graceMs`, gives the rest back. */
+  async stop(graceMs: number): Promise<void> {
+    this.#isStopping = true
+    this.#offers.clear()
+    if (this.#inHand > 0 && graceMs > 0) await this.#drain(graceMs)
+    for (const execution of [...this.#executions.values()]) {
+      if (execution.state === 'active') execution.release()
+      else execution.lose()
+    }
+    this.#heartbeat.stop()
+  }
+
+  #drain(graceMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        cancel()
+        resolve()
+      }
+      const cancel = this.#platform.timer(graceMs, done)
+      this.#drained = done
+    })
+  }
+}
+
+/** Whether a preload certainly holds everything. */
+function isWhole(preload: readonly PromiseRecord[]): boolean {
+  if (preload.length >= PRELOAD_MAX) return false
+  let chars = 0
+  for (const { param, value } of preload) chars += (param.data?.length ?? 0) + (value.data?.length ?? 0) + 400
+  return chars < PRELOAD_CHARS_MAX
+}

@@ -1,0 +1,38 @@
+// The root entry: durable functions as generators (`yield*`) or as async functions (`await`), on one engine.
+// What is exported here is what users may rely on; everything else is inside.
+
+export type { LocalOptions, RegisterOptions, ResonateOptions, StopOptions } from './client.ts'
+export type { LatentOptions, SleepOptions } from './context.ts'
+export { Codec, type Encryptor, NoopEncryptor } from './engine/codec.ts'
+export {
+  PromiseCanceledError,
+  PromiseTimedoutError,
+  ResonateError,
+  ResonateTimeoutException,
+  type ServerError,
+} from './engine/errors.ts'
+export type { CallOptions, Options } from './engine/options.ts'
+export { Constant, Exponential, Linear, Never, type RetryPolicy } from './engine/retry.ts'
+export { ConsoleLogger, type Logger, type LogLevel } from './log.ts'
+export { type HttpPort, type Platform, systemPlatform } from './platform.ts'
+export type { PromiseSearch, Promises } from './promises.ts'
+export { Resonate } from './resonate.ts'
+export type { Schedules, Tasks } from './schedules.ts'
+export type { Network, Recv, Send } from './transport/network.ts'
+export type {
+  AnyFunc,
+  AnyFunc as Func,
+  Context,
+  DetachedHandle,
+  DurableCall,
+  DurableFuture,
+  DurableInvocation,
+  Info,
+  Params,
+  ParamsWithOptions,
+  ResonateFunc,
+  ResonateHandle,
+  ResonateSchedule,
+  Return,
+} from './types.ts'
+export { VERSION } from './version.ts'

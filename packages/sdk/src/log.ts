@@ -1,0 +1,54 @@
+// How the SDK tells what it does: the logger that users replace with their own, and the one that writes to the console.
+// Nothing else may write there.
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
+
+/** Fits pino, winston and the like. */
+export interface Logger {
+  debug(fields: Record<string, unknown>, msg: string): void
+  info(fields: Record<string, unknown>, msg: string): void
+  warn(fields: Record<string, unknown>, msg: string): void
+  error(fields: Record<string, unknown>, msg: string): void
+}
+
+const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error']
+
+/** One JSON line an event: debug and info to stdout, warn and error to stderr. */
+export class ConsoleLogger implements Logger {
+  readonly #least: number
+
+  constructor(level: LogLevel = 'warn') {
+    this.#least = LEVELS.indexOf(level)
+  }
+
+  debug(fields: Record<string, unknown>, msg: string): void {
+    this.#write('debug', fields, msg)
+  }
+
+  info(fields: Record<string, unknown>, msg: string): void {
+    this.#write('info', fields, msg)
+  }
+
+  warn(fields: Record<string, unknown>, msg: string): void {
+    this.#write('warn', fields, msg)
+  }
+
+  error(fields: Record<string, unknown>, msg: string): void {
+    this.#write('error', fields, msg)
+  }
+
+  #write(level: LogLevel, fields: Record<string, unknown>, msg: string): void {
+    if (LEVELS.indexOf(level) < this.#least) return
+    const write = level === 'error' ? console.error : level === 'warn' ? console.warn : console.log
+    write(JSON.stringify({ level, time: new Date().toISOString(), msg, ...plain(fields) }))
+  }
+}
+
+/** Errors have no fields of their own that JSON would show. */
+function plain(fields: Record<string, unknown>): Record<string, unknown> {
+  const shown = Object.entries(fields).map(([name, value]) => [
+    name,
+    value instanceof Error ? (value.stack ?? `${value.name}: ${value.message}`) : value,
+  ])
+  return Object.fromEntries(shown)
+}

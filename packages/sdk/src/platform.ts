@@ -1,0 +1,129 @@
+// Everything ambient that the SDK uses: clock, timers, chance, environment, the network of the runtime. The one file that
+// may reach for them, so that a test or a simulation replaces all of it at once. Runs in Node, Deno, Bun and browsers.
+
+export interface Platform {
+  /** Wall clock, ms since epoch. */
+  now(): number
+  /** Runs `fn` once after `delayMs`; returns its cancel. A background timer does not keep the process alive. */
+  timer(delayMs: number, fn: () => void, options?: { background?: boolean }): () => void
+  /** Runs `fn` at the next macrotask: after everything that is ready now has run. */
+  defer(fn: () => void): void
+  /** 0 ≤ x < 1. */
+  random(): number
+  /** Unique among all processes, without dashes. */
+  uuid(): string
+  /** A variable of the environment; absent where there is none. */
+  env(name: string): string | undefined
+  /** What operators are told about this process. */
+  readonly host: string
+  readonly http: HttpPort
+}
+
+export interface HttpResponse {
+  readonly status: number
+  readonly contentType: string
+  /** As sent, seconds or a date. */
+  readonly retryAfter: string | undefined
+  readonly body: string
+}
+
+export interface HttpPort {
+  /** Resolves with whatever status; rejects when there is no whole response within `timeoutMs`. */
+  request(url: string, options: HttpRequestOptions): Promise<HttpResponse>
+  /** Resolves when the headers are in; `onText` then gets the body piece by piece, and `ended` settles when it is over. */
+  stream(url: string, options: HttpStreamOptions): Promise<{ status: number; ended: Promise<void> }>
+}
+
+export interface HttpRequestOptions {
+  readonly method: 'GET' | 'POST'
+  readonly headers: Readonly<Record<string, string>>
+  readonly body?: string
+  readonly timeoutMs: number
+}
+
+export interface HttpStreamOptions {
+  readonly headers: Readonly<Record<string, string>>
+  readonly signal: AbortSignal
+  readonly onText: (text: string) => void
+}
+
+type Immediate = (fn: () => void) => unknown
+
+interface NodeProcess {
+  readonly env: Record<string, string | undefined>
+  readonly versions?: { readonly node?: string }
+}
+
+const nodeProcess = (globalThis as { process?: NodeProcess }).process
+const immediate = (globalThis as { setImmediate?: Immediate }).setImmediate
+
+/** The platform of this runtime. */
+export function systemPlatform(): Platform {
+  return {
+    now: () => Date.now(),
+    timer(delayMs, fn, options) {
+      // Timers beyond 2^31 - 1 ms fire at once in every runtime; nothing of ours waits that long without looking again.
+      const timer = setTimeout(fn, Math.min(delayMs, 2 ** 31 - 1)) as unknown as { unref?: () => void }
+      if (options?.background) timer.unref?.()
+      return () => clearTimeout(timer as unknown as number)
+    },
+    defer: immediate ? (fn) => void immediate(fn) : deferByChannel(),
+    random: () => Math.random(),
+    uuid: () => crypto.randomUUID().replaceAll('-', ''),
+    env: (name) => nodeProcess?.env[name],
+    host: nodeProcess?.env.HOSTNAME ?? 'unknown',
+    http: nodeProcess?.versions?.node ? nodeHttp() : fetchHttp(),
+  }
+}
+
+/** Where there is no setImmediate: a message channel is the nearest thing that no browser slows down to 4 ms. */
+function deferByChannel(): (fn: () => void) => void {
+  const queue: (() => void)[] = []
+  const { port1, port2 } = new MessageChannel()
+  port1.onmessage = () => queue.shift()?.()
+  return (fn) => {
+    queue.push(fn)
+    port2.postMessage(null)
+  }
+}
+
+/** By `fetch`: everywhere. */
+export function fetchHttp(): HttpPort {
+  return {
+    async request(url, { method, headers, body, timeoutMs }) {
+      const response = await fetch(url, { method, headers, body, signal: AbortSignal.timeout(timeoutMs) })
+      return {
+        status: response.status,
+        contentType: response.headers.get('content-type') ?? '',
+        retryAfter: response.headers.get('retry-after') ?? undefined,
+        body: await response.text(),
+      }
+    },
+    async stream(url, { headers, signal, onText }) {
+      const response = await fetch(url, { headers, signal, cache: 'no-store' })
+      return { status: response.status, ended: readAll(response, onText) }
+    },
+  }
+}
+
+async function readAll(response: Response, onText: (text: string) => void): Promise<void> {
+  const reader = response.body?.getReader()
+  const decoder = new TextDecoder()
+  while (reader) {
+    const { done, value } = await reader.read()
+    if (done) return
+    onText(decoder.decode(value, { stream: true }))
+  }
+}
+
+/** By `node:http` with kept-alive connections: a fraction of the work of Node's own `fetch` for a small request. */
+function nodeHttp(): HttpPort {
+  const port = import('./platform-node.ts').then(
+    ({ agentHttp }) => agentHttp(),
+    () => fetchHttp(),
+  )
+  return {
+    request: async (url, options) => (await port).request(url, options),
+    stream: async (url, options) => (await port).stream(url, options),
+  }
+}

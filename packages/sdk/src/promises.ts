@@ -1,0 +1,98 @@
+// Durable promises by id, for what no function of ours settles: webhooks, people, other systems.
+// Given `value`, data is encoded as everything else here is; given `data`, it is taken as it is, base64 of JSON by convention.
+
+import type { PromiseRecord, PromiseState, Settlement, TaskRecord, Value } from '@resonatehq/protocol'
+import type { Codec } from './engine/codec.ts'
+import type { Asker } from './requests.ts'
+
+/** What a promise is made or settled with: a value that is encoded here, or data that already is. */
+export interface Content {
+  readonly headers?: Record<string, string>
+  /** Encoded already. */
+  readonly data?: string
+  /** Any JSON value; encoded here, and encrypted where the client has an encryptor. */
+  readonly value?: unknown
+}
+
+export interface PromiseSearch {
+  readonly state?: PromiseState
+  /** Every one of them must match. */
+  readonly tags?: Record<string, string>
+  readonly limit?: number
+  readonly cursor?: string
+}
+
+export class Promises {
+  readonly #ask: Asker
+  readonly #codec: Codec
+
+  constructor(ask: Asker, codec: Codec) {
+    this.#ask = ask
+    this.#codec = codec
+  }
+
+  async get(id: string): Promise<PromiseRecord> {
+    return (await this.#ask<{ promise: PromiseRecord }>('promise.get', { id })).promise
+  }
+
+  /** `timeoutAt`: its deadline, ms since epoch. Exists: the existing one, unchanged. */
+  async create(
+    id: string,
+    timeoutAt: number,
+    { tags = {}, ...content }: Content & { tags?: Record<string, string> } = {},
+  ): Promise<PromiseRecord> {
+    const param = await this.#encode(content)
+    return (await this.#ask<{ promise: PromiseRecord }>('promise.create', { id, timeoutAt, param, tags })).promise
+  }
+
+  async createWithTask(
+    id: string,
+    timeoutAt: number,
+    pid: string,
+    ttl: number,
+    { tags = {}, ...content }: Content & { tags?: Record<string, string> } = {},
+  ): Promise<{ promise: PromiseRecord; task?: TaskRecord }> {
+    const param = await this.#encode(content)
+    const action = { kind: 'promise.create', data: { id, timeoutAt, param, tags } }
+    return this.#ask<{ promise: PromiseRecord; task?: TaskRecord }>('task.create', { pid, ttl, action })
+  }
+
+  resolve(id: string, content: Content = {}): Promise<PromiseRecord> {
+    return this.#settle(id, 'resolved', content)
+  }
+
+  reject(id: string, content: Content = {}): Promise<PromiseRecord> {
+    return this.#settle(id, 'rejected', content)
+  }
+
+  cancel(id: string, content: Content = {}): Promise<PromiseRecord> {
+    return this.#settle(id, 'rejected_canceled', content)
+  }
+
+  registerCallback(awaited: string, awaiter: string): Promise<{ promise: PromiseRecord }> {
+    return this.#ask('promise.register_callback', { awaited, awaiter })
+  }
+
+  registerListener(awaited: string, address: string): Promise<{ promise: PromiseRecord }> {
+    return this.#ask('promise.register_listener', { awaited, address })
+  }
+
+  /** One page. A page may be short and still have a cursor: the last one has none. */
+  search(search: PromiseSearch = {}): Promise<{ promises: PromiseRecord[]; cursor?: string }> {
+    return this.#ask('promise.search', { ...search })
+  }
+
+  async #settle(id: string, state: Settlement, content: Content): Promise<PromiseRecord> {
+    const value = await this.#encode(content)
+    return (await this.#ask<{ promise: PromiseRecord }>('promise.settle', { id, state, value })).promise
+  }
+
+  async #encode(content: Content): Promise<Value> {
+    const { headers, data } = content
+    if ('value' in content) {
+      const encoded = await this.#codec.encode(content.value)
+      return { ...encoded, headers: { ...encoded.headers, ...headers } }
+    }
+    return { ...(headers ? { headers } : {}), ...(data === undefined ? {} : { data }) }
+  }
+}

@@ -1,0 +1,88 @@
+// The client of the root entry: run and rpc give results, beginRun and beginRpc give handles.
+
+import {
+  Client,
+  environmentUrl,
+  type LocalOptions,
+  localOptions,
+  type RegisterOptions,
+  type ResonateOptions,
+} from './client.ts'
+import { withVersion } from './engine/options.ts'
+import { Exponential } from './engine/retry.ts'
+import { systemPlatform } from './platform.ts'
+import type { AnyFunc, ParamsWithOptions, ResonateFunc, ResonateHandle, ResonateSchedule, Return } from './types.ts'
+
+// biome-ignore-start lint/suspicious/noExplicitAny: a function called by name takes and gives what only its worker knows.
+export class Resonate extends Client {
+  constructor(options: ResonateOptions = {}) {
+    super(options, new Exponential())
+  }
+
+  /** A client of a server. `url` is by default RESONATE_URL, else http://localhost:8001. */
+  static remote(options: ResonateOptions = {}): Resonate {
+    const platform = options.platform ?? systemPlatform()
+    return new Resonate({ ...options, url: options.url ?? environmentUrl(platform) ?? 'http://localhost:8001' })
+  }
+
+  /** A client with a server of its own in this process: in memory, or durable with `path`. */
+  static local(options: LocalOptions = {}): Resonate {
+    return new Resonate(localOptions(options))
+  }
+
+  /** Makes a function known by a name and a version, so that it can be called, here and from elsewhere. */
+  register<F extends AnyFunc>(name: string, func: F, options?: RegisterOptions): ResonateFunc<F>
+  register<F extends AnyFunc>(func: F, options?: RegisterOptions): ResonateFunc<F>
+  register<F extends AnyFunc>(nameOrFunc: string | F, funcOrOptions?: F | RegisterOptions, options?: RegisterOptions) {
+    const { name, version } = this.add(nameOrFunc, funcOrOptions, options)
+    const stub = (args: unknown[]) => withVersion(args, version)
+    return {
+      run: (id: string, ...args: unknown[]) => this.run(id, name, ...stub(args)),
+      rpc: (id: string, ...args: unknown[]) => this.rpc(id, name, ...stub(args)),
+      beginRun: (id: string, ...args: unknown[]) => this.beginRun(id, name, ...stub(args)),
+      beginRpc: (id: string, ...args: unknown[]) => this.beginRpc(id, name, ...stub(args)),
+      options: (given = {}) => this.options({ version, ...given }),
+    } as ResonateFunc<F>
+  }
+
+  /** Calls a function that is registered here, in this process, and waits for its result. Its id makes it one call. */
+  run<F extends AnyFunc>(id: string, func: F, ...args: ParamsWithOptions<F>): Promise<Return<F>>
+  run<T = any>(id: string, name: string, ...args: any[]): Promise<T>
+  async run(id: string, what: AnyFunc | string, ...args: unknown[]): Promise<unknown> {
+    return (await this.begin(id, what, args)).result()
+  }
+
+  /** The same without waiting. */
+  beginRun<F extends AnyFunc>(id: string, func: F, ...args: ParamsWithOptions<F>): Promise<ResonateHandle<Return<F>>>
+  beginRun<T = any>(id: string, name: string, ...args: any[]): Promise<ResonateHandle<T>>
+  beginRun(id: string, what: AnyFunc | string, ...args: unknown[]): Promise<ResonateHandle<unknown>> {
+    return this.begin(id, what, args)
+  }
+
+  /** Has a function called by a worker of the `target` of its options, and waits for its result. */
+  rpc<F extends AnyFunc>(id: string, func: F, ...args: ParamsWithOptions<F>): Promise<Return<F>>
+  rpc<T = any>(id: string, name: string, ...args: any[]): Promise<T>
+  async rpc(id: string, what: AnyFunc | string, ...args: unknown[]): Promise<unknown> {
+    return (await this.beginRemote(id, what, args, true)).result()
+  }
+
+  /** The same without waiting. */
+  beginRpc<F extends AnyFunc>(id: string, func: F, ...args: ParamsWithOptions<F>): Promise<ResonateHandle<Return<F>>>
+  beginRpc<T = any>(id: string, name: string, ...args: any[]): Promise<ResonateHandle<T>>
+  beginRpc(id: string, what: AnyFunc | string, ...args: unknown[]): Promise<ResonateHandle<unknown>> {
+    return this.beginRemote(id, what, args, false)
+  }
+
+  /** Calls a function on a cron schedule, in UTC. Exists: it stays as it is. */
+  schedule<F extends AnyFunc>(
+    id: string,
+    cron: string,
+    func: F,
+    ...args: ParamsWithOptions<F>
+  ): Promise<ResonateSchedule>
+  schedule(id: string, cron: string, name: string, ...args: any[]): Promise<ResonateSchedule>
+  schedule(id: string, cron: string, what: AnyFunc | string, ...args: unknown[]): Promise<ResonateSchedule> {
+    return this.scheduled(id, cron, what, args)
+  }
+}
+// biome-ignore-end lint/suspicious/noExplicitAny: end of the class above.

@@ -1,0 +1,67 @@
+// Schedules and tasks by id: records as the server has them.
+
+import type { ScheduleRecord, TaskRecord, TaskState } from '@resonatehq/protocol'
+import type { Asker } from './requests.ts'
+
+export interface ScheduleOptions {
+  readonly promiseHeaders?: Record<string, string>
+  /** Encoded already. */
+  readonly promiseData?: string
+  readonly promiseTags?: Record<string, string>
+}
+
+export class Schedules {
+  readonly #ask: Asker
+
+  constructor(ask: Asker) {
+    this.#ask = ask
+  }
+
+  async get(id: string): Promise<ScheduleRecord> {
+    return (await this.#ask<{ schedule: ScheduleRecord }>('schedule.get', { id })).schedule
+  }
+
+  /** `promiseId` is a template: `{{.id}}` and `{{.timestamp}}` are replaced. `promiseTimeout`: ms. */
+  async create(
+    id: string,
+    cron: string,
+    promiseId: string,
+    promiseTimeout: number,
+    { promiseHeaders, promiseData, promiseTags = {} }: ScheduleOptions = {},
+  ): Promise<ScheduleRecord> {
+    const promiseParam = {
+      ...(promiseHeaders ? { headers: promiseHeaders } : {}),
+      ...(promiseData === undefined ? {} : { data: promiseData }),
+    }
+    const data = { id, cron, promiseId, promiseTimeout, promiseParam, promiseTags }
+    return (await this.#ask<{ schedule: ScheduleRecord }>('schedule.create', data)).schedule
+  }
+
+  async delete(id: string): Promise<undefined> {
+    await this.#ask('schedule.delete', { id })
+  }
+
+  search(
+    search: { tags?: Record<string, string>; limit?: number; cursor?: string } = {},
+  ): Promise<{ schedules: ScheduleRecord[]; cursor?: string }> {
+    return this.#ask('schedule.search', { ...search })
+  }
+}
+
+export class Tasks {
+  readonly #ask: Asker
+
+  constructor(ask: Asker) {
+    this.#ask = ask
+  }
+
+  async get(id: string): Promise<TaskRecord> {
+    return (await this.#ask<{ task: TaskRecord }>('task.get', { id })).task
+  }
+
+  search(
+    search: { state?: TaskState; limit?: number; cursor?: string } = {},
+  ): Promise<{ tasks: TaskRecord[]; cursor?: string }> {
+    return this.#ask('task.search', { ...search })
+  }
+}
