@@ -31,6 +31,9 @@ interface Snippet {
   readonly marks: Readonly<Record<string, string>>
 }
 
+/** A command that takes longer is ended, and counts as failed. */
+const COMMAND_TIMEOUT_MS = 60_000
+
 const FENCE = /((?:^<!--.*-->\n+)*)^( *)```(\w+)\n([\s\S]*?)^ *```$/gm
 const MARK = /<!--\s*(not run|file|background|prints)(?::\s*(.*?))?\s*-->/g
 
@@ -62,10 +65,16 @@ for (const page of PAGES) {
     const { url } = await server.start()
     const stage = prepare(url)
     try {
+      let works = true
       for (const snippet of snippets) {
         const reason = snippet.marks['not run']
         const name = `line ${snippet.line}: ${snippet.text.split('\n')[0]?.slice(0, 80)}`
-        await t.test(name, { skip: reason }, () => tryOut(snippet, stage))
+        const skip = reason ?? (works ? false : 'a snippet before it failed')
+        if (!skip) works = false
+        await t.test(name, { skip }, async () => {
+          await tryOut(snippet, stage)
+          works = true
+        })
       }
     } finally {
       for (const child of stage.background) end(child)
@@ -146,12 +155,14 @@ async function runLine(line: string, snippet: Snippet, stage: Stage): Promise<vo
 
 function finished(child: ChildProcess, line: string): Promise<string> {
   return new Promise((resolve, reject) => {
+    const hung = setTimeout(() => end(child), COMMAND_TIMEOUT_MS)
     let output = ''
     child.stdout?.on('data', (chunk) => (output += chunk))
     child.stderr?.on('data', (chunk) => (output += chunk))
-    child.on('close', (code) => {
+    child.on('close', (code, signal) => {
+      clearTimeout(hung)
       if (code === 0) resolve(output)
-      else reject(new Error(`${line}\nended with ${code} and printed:\n${output}`))
+      else reject(new Error(`${line}\nended with ${code ?? signal} and printed:\n${output}`))
     })
   })
 }
