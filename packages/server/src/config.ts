@@ -168,6 +168,14 @@ const TABLE = [
       'A worker without a connection for this long loses its tasks to others. 0: they wait for the end of the lease.',
   },
   {
+    key: 'tasks.disconnect_uptime',
+    type: 'duration',
+    default: 30 * SECOND,
+    min: 0,
+    meaning:
+      'How long a server must have been up before it takes the tasks of workers without a connection: after a restart they need time to come back.',
+  },
+  {
     key: 'schedules.catchup_limit',
     type: 'integer',
     default: 1000,

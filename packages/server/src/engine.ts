@@ -19,6 +19,7 @@ export function openEngine(wiring: EngineWiring): Engine {
     // The front door turns requests away first; what is above that is for the engine's own steps.
     limits: { batchMax: config['limits.commit_length'], queueMax: 2 * config['limits.queue_length'] },
     keepAliveMs: config['transports.http_poll.keep_alive'],
+    disconnectUptimeMs: config['tasks.disconnect_uptime'],
     messageRetentionMs: config['messages.retention'],
     ...(deliver && { push: deliver }),
   })
