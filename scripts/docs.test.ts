@@ -10,6 +10,7 @@
 //   <!-- file: worker.ts -->      keep the snippet under this name for the commands that follow
 //   <!-- background -->           the command goes on running until the page ends
 //   <!-- prints: text -->         its output must contain this
+//   <!-- again until: text -->    it is run until its output contains this, as a person would who is too early
 //
 // It must never need anything from outside this repository.
 
@@ -33,9 +34,10 @@ interface Snippet {
 
 /** A command that takes longer is ended, and counts as failed. */
 const COMMAND_TIMEOUT_MS = 60_000
+const ATTEMPTS_MAX = 30
 
 const FENCE = /((?:^<!--.*-->\n+)*)^( *)```(\w+)\n([\s\S]*?)^ *```$/gm
-const MARK = /<!--\s*(not run|file|background|prints)(?::\s*(.*?))?\s*-->/g
+const MARK = /<!--\s*(not run|file|background|prints|again until)(?::\s*(.*?))?\s*-->/g
 
 export function snippetsOf(page: string): Snippet[] {
   return [...page.matchAll(FENCE)].map((match) => {
@@ -143,14 +145,22 @@ function commandsOf(text: string): string[] {
 
 /** Runs one command as a shell would; those of npm run in the repository, all others in the page's folder. */
 async function runLine(line: string, snippet: Snippet, stage: Stage): Promise<void> {
+  const { prints, 'again until': until } = snippet.marks
+  const run = () =>
+    'background' in snippet.marks ? printed(start(line, stage), prints ?? '') : finished(start(line, stage), line)
+  let output = await run()
+  for (let attempt = 1; until !== undefined && !output.includes(until) && attempt < ATTEMPTS_MAX; attempt++)
+    output = await run()
+  const expected = prints ?? until ?? ''
+  assert.ok(output.includes(expected), `${line}\nwas to print: ${expected}\nand printed:\n${output}`)
+}
+
+function start(line: string, stage: Stage): ChildProcess {
   const command = line.replace(/^npm run resonate -- /, `node '${join(ROOT, 'packages/cli/src/main.ts')}' `)
   const cwd = command.startsWith('npm ') ? ROOT : stage.folder
   const child = spawn('sh', ['-c', command], { cwd, env: stage.env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
   stage.background.push(child)
-  const { prints } = snippet.marks
-  const output = await ('background' in snippet.marks ? printed(child, prints ?? '') : finished(child, line))
-  if (prints !== undefined)
-    assert.ok(output.includes(prints), `${line}\nwas to print: ${prints}\nand printed:\n${output}`)
+  return child
 }
 
 function finished(child: ChildProcess, line: string): Promise<string> {

@@ -1,3 +1,5 @@
+// What this package offers: a server without a socket, and the ports through which it is given everything else.
+
 export type { Executed } from './batch.ts'
 export type { Push, WorkerPort } from './delivery.ts'
 export { createEngine, type Engine, type EngineOptions, type SubmitOptions } from './engine.ts'

@@ -1,3 +1,5 @@
+// What this package offers: the records, what may be asked, what it means, and the machine that decides it.
+
 export * from './address.ts'
 export * from './cron.ts'
 export * from './ids.ts'
