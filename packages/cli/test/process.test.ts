@@ -72,7 +72,7 @@ test('no server exits 1 and says how to start one', async () => {
 })
 
 const DEV = ['dev', '--server-port', '0', '--server-bind', '127.0.0.1', '--observability-metrics-port', '0']
-const RUNNING = /API\s+(http:\S+)[\s\S]*paste this[\s\S]*\n\n/
+const RUNNING = /API\s+(http:\S+)[\s\S]*paste this[\s\S]*\n\n[\s\S]*\n\n/
 
 test('a server says where it is, answers commands, and exits 0 on the first signal', async () => {
   const server = start(DEV)

@@ -63,11 +63,14 @@ test('a server says where it is and what to try, as a block to paste', () => {
   assert.equal(
     welcome(createWorld().io, configOf({}), addresses),
     `
-# Resonate is running. Stop it with Ctrl-C.
-#   API       http://localhost:8001
-#   Metrics   http://localhost:9090/metrics
-#   Database  /work/resonate.db (SQLite)
-# To try it, paste this into another terminal:
+Resonate is running. Stop it with Ctrl-C.
+
+  API       http://localhost:8001
+  Metrics   http://localhost:9090/metrics
+  Database  /work/resonate.db (SQLite)
+
+To try it, paste this into another terminal:
+
 resonate promises create approval-1 --timeout 1h
 resonate promises resolve approval-1 --value '{"approved": true}'
 resonate invoke greet-1 --func greet --arg world --timeout 10m
@@ -87,5 +90,5 @@ test('started by npm, the block goes to the checkout and uses its scripts', () =
     text,
     /\ncd '\/home\/me\/it'\\''s here'\nnpm run resonate -- promises create .* --server http:\/\/localhost:9001\n/,
   )
-  assert.match(text, /Metrics {3}off\n# {3}Database {2}in memory, gone when this process ends\n/)
+  assert.match(text, /Metrics {3}off\n {2}Database {2}in memory, gone when this process ends\n/)
 })

@@ -112,18 +112,21 @@ export function stopSignals(io: Io): Promise<void> {
   })
 }
 
-/** Where everything is and what to try: a block that can be pasted into another terminal as it stands. */
+/** Where everything is and what to try: commands that can be pasted into another terminal as they stand. */
 export function welcome(io: Io, config: Config, { url, metricsUrl }: Addresses): string {
   const name = programName(io.env)
   const server = new URL(url).port === '8001' ? '' : ` --server ${url}`
   const folder = io.env.npm_lifecycle_event === undefined ? undefined : io.env.npm_config_local_prefix
   const lines = [
     '',
-    '# Resonate is running. Stop it with Ctrl-C.',
-    `#   API       ${url}`,
-    `#   Metrics   ${metricsUrl ?? 'off'}`,
-    `#   Database  ${databaseText(io, config)}`,
-    '# To try it, paste this into another terminal:',
+    'Resonate is running. Stop it with Ctrl-C.',
+    '',
+    `  API       ${url}`,
+    `  Metrics   ${metricsUrl ?? 'off'}`,
+    `  Database  ${databaseText(io, config)}`,
+    '',
+    'To try it, paste this into another terminal:',
+    '',
     ...(folder === undefined ? [] : [`cd ${quoted(folder)}`]),
     `${name} promises create approval-1 --timeout 1h${server}`,
     `${name} promises resolve approval-1 --value '{"approved": true}'${server}`,
