@@ -82,7 +82,13 @@ const FRAME_BYTES_MAX = 256 * 1024 * 1024
 
 const LOCAL_PATH = Symbol('a server in this process, over this file')
 
-type InternalOptions = ResonateOptions & { [LOCAL_PATH]?: { path?: string } }
+/** How the testing kit gives a client a transport of its own. */
+export const TRANSPORT: unique symbol = Symbol('makes the transport')
+
+export type InternalOptions = ResonateOptions & {
+  [LOCAL_PATH]?: { path?: string }
+  [TRANSPORT]?: (parts: TransportParts) => Transport
+}
 
 /** Options that ask for a server in this process. */
 export function localOptions({ path, ...options }: LocalOptions): ResonateOptions {
@@ -365,7 +371,7 @@ function checkedMs(name: string, value: number): number {
   throw new TypeError(`The option '${name}' is in milliseconds, at least 1, got ${String(value)}`)
 }
 
-interface TransportParts {
+export interface TransportParts {
   readonly platform: Platform
   readonly logger: Logger
   readonly group: string
@@ -374,6 +380,7 @@ interface TransportParts {
 
 function transportOf(options: InternalOptions, parts: TransportParts): Transport {
   const { platform, logger } = parts
+  if (options[TRANSPORT]) return options[TRANSPORT](parts)
   if (options.network) return new NetworkTransport({ network: options.network, platform, logger })
   const url = options[LOCAL_PATH] ? undefined : (options.url ?? environmentUrl(platform))
   if (url === undefined) return new LocalTransport({ ...parts, path: options[LOCAL_PATH]?.path })

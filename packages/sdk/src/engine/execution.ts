@@ -192,11 +192,11 @@ export class Execution {
     this.#pending.add(operation)
     if (call.kind === 'local' || call.isAttached) operation.frame.childStarted()
     if (call.kind === 'local') this.#startLocal(operation, call)
-    else this.#startRemote(operation, call)
+    else this.#startRemote(operation)
     this.touch()
   }
 
-  #startRemote(operation: Operation, call: RemoteCall): void {
+  #startRemote(operation: Operation): void {
     const known = this.#known(operation)
     if (known === 'diverged') return
     if (known && known.state !== 'pending') return this.#arrive(operation, known)
@@ -605,6 +605,12 @@ export class Execution {
     return awaited
   }
 
+  /** Those whose state is worth asking for: what is waited for, and what may soon be, while that is not too much. */
+  #askable(awaited: readonly Operation[]): Operation[] {
+    const all = this.#pending.size <= ASKED_MAX ? [...this.#pending] : awaited
+    return all.filter(({ call, creation, hasArrived }) => call.kind === 'remote' && creation === 'done' && !hasArrived)
+  }
+
   #fulfill(outcome: Outcome): void {
     this.#encodeOutcome(undefined, outcome, (settled, value) => {
       const state: Settlement = settled.ok ? 'resolved' : 'rejected'
@@ -641,7 +647,7 @@ export class Execution {
     if (reply.status === 200) return this.#putDown()
     if (reply.status === 300) {
       this.state = 'active'
-      for (const operation of awaited) if (!operation.hasArrived) this.#get(operation)
+      for (const operation of this.#askable(awaited)) this.#get(operation)
       return
     }
     if (reply.status === 409 && reply.repeated) return this.#askWhetherSuspended()
@@ -683,14 +689,14 @@ export class Execution {
   async resume(): Promise<void> {
     if (this.state !== 'suspended') return
     this.state = 'resuming'
-    const awaited = this.#awaited().filter(({ creation }) => creation !== 'none' && creation !== 'queued')
+    const asked = this.#askable(this.#awaited())
     const { pid, ttl } = this.#host
     const sentAt = this.#host.now()
     const acquire: Call = {
       kind: 'task.acquire',
       data: { id: this.id, version: this.version, pid, ttl, preload: false },
     }
-    const gets = awaited.map(({ id }): Call => ({ kind: 'promise.get', data: { id } }))
+    const gets = asked.map(({ id }): Call => ({ kind: 'promise.get', data: { id } }))
     try {
       const [claim, ...replies] = await this.#host.transport.send([acquire, ...gets])
       if (this.state !== 'resuming') return
@@ -700,7 +706,7 @@ export class Execution {
       this.state = 'active'
       this.#isWaking = false
       this.#host.resumed(this)
-      for (const [at, operation] of awaited.entries()) this.#got(operation, replies[at] as Reply)
+      for (const [at, operation] of asked.entries()) this.#got(operation, replies[at] as Reply)
       this.#readdress()
       this.#handOver()
       this.touch()
@@ -827,6 +833,8 @@ export class Execution {
 
 /** Operations elsewhere whose state is asked for along with a settlement, at most: past it their order is what it is. */
 const LOOKED_AT_MAX = 100
+/** Operations elsewhere that are asked for together beyond those that are waited for, at most. */
+const ASKED_MAX = 1_000
 
 type Encoded = { readonly ok: true; readonly value: Value } | { readonly ok: false; readonly error: unknown }
 

@@ -13,12 +13,14 @@ export interface LocalTransportOptions {
   readonly pid: string
   /** A SQLite file; absent: in memory, gone with the process. */
   readonly path?: string
+  /** An engine that others use too, and that outlives this transport; instead of one of its own. */
+  readonly embedded?: Promise<Embedded>
   readonly platform: Platform
   readonly logger: Logger
 }
 
 /** An engine that runs, and how to read a request as it does. */
-interface Embedded {
+export interface Embedded {
   readonly engine: Engine
   read(call: Call): Request | string
 }
@@ -95,7 +97,7 @@ export class LocalTransport implements Transport {
     if (this.#isStopped) return
     this.#isStopped = true
     const embedded = await this.#embedded?.catch(() => undefined)
-    await embedded?.engine.stop()
+    if (!this.#options.embedded) await embedded?.engine.stop()
   }
 
   /** Handed over at the next macrotask: a port must not call back into the engine. */
@@ -107,12 +109,17 @@ export class LocalTransport implements Transport {
   }
 
   #open(): Promise<Embedded> {
-    this.#embedded ??= embed(this.#options)
+    this.#embedded ??= this.#options.embedded ?? embed(this.#options)
     return this.#embedded
   }
 }
 
-async function embed({ path, platform, logger }: LocalTransportOptions): Promise<Embedded> {
+/** Starts an engine over a store of its own. */
+export async function embed({
+  path,
+  platform,
+  logger,
+}: Pick<LocalTransportOptions, 'path' | 'platform' | 'logger'>): Promise<Embedded> {
   const [{ createEngine }, protocol, store] = await Promise.all([
     import('@resonatehq/engine'),
     import('@resonatehq/protocol'),

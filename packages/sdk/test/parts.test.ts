@@ -1,0 +1,145 @@
+// The small parts: values as they travel, waits of retries, names of functions, and what calls refuse.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Constant, type Context, Exponential, Linear, Never, type Resonate, ResonateError } from '@resonatehq/sdk'
+import { World } from '@resonatehq/sdk/testing'
+import * as published from 'resonate-published'
+import { Codec } from '../src/engine/codec.ts'
+import { detachedId, joinId } from '../src/engine/operations.ts'
+
+const codec = new Codec()
+const VALUES: readonly unknown[] = [
+  undefined,
+  null,
+  0,
+  'text',
+  'Grüße 👋',
+  { a: [1, { b: null }] },
+  [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY],
+  { at: new Date(0) },
+]
+
+for (const value of VALUES) {
+  test(`${JSON.stringify(value) ?? 'undefined'} is encoded as by the published SDK, and read back by either`, () => {
+    const theirs = new published.Codec()
+    assert.deepEqual(codec.encode(value), theirs.encode(value))
+    assert.deepEqual(codec.decode(theirs.encode(value)), theirs.decode(theirs.encode(value)))
+  })
+}
+
+test('an error keeps its class, message, stack, cause, and code; the published SDK reads what it knows of it', () => {
+  const error = Object.assign(new TypeError('bad', { cause: new Error('why') }), { code: 'E_BAD' })
+  const encoded = codec.encode(error) as published.Value
+  const back = codec.decode(encoded) as TypeError & { code: string }
+  assert.ok(back instanceof TypeError)
+  assert.deepEqual(
+    [back.message, back.stack, back.code, (back.cause as Error).message],
+    ['bad', error.stack, 'E_BAD', 'why'],
+  )
+  const theirs = new published.Codec().decode(encoded)
+  assert.deepEqual([theirs.name, theirs.message], ['TypeError', 'bad'])
+})
+
+test('an error of the published SDK is read as the error it was', () => {
+  const theirs = new published.Codec().encode(new RangeError('far'))
+  const back = codec.decode(theirs)
+  assert.ok(back instanceof RangeError)
+  assert.equal(back.message, 'far')
+})
+
+for (const [ours, theirs] of [
+  [new Exponential(), new published.Exponential()],
+  [
+    new Exponential({ delay: 10, factor: 3, maxRetries: 4, maxDelay: 500 }),
+    new published.Exponential({ delay: 10, factor: 3, maxRetries: 4, maxDelay: 500 }),
+  ],
+  [new Linear({ delay: 7 }), new published.Linear({ delay: 7 })],
+  [new Constant({ maxRetries: 2 }), new published.Constant({ maxRetries: 2 })],
+  [new Never(), new published.Never()],
+] as const) {
+  test(`${JSON.stringify(ours.encode())} waits as the published SDK's does`, () => {
+    assert.deepEqual(ours.encode(), theirs.encode())
+    const attempts = [0, 1, 2, 3, 4, 5, 6, 7]
+    assert.deepEqual(
+      attempts.map((at) => ours.next(at)),
+      attempts.map((at) => theirs.next(at)),
+    )
+  })
+}
+
+test('ids are minted as by the published SDK', () => {
+  assert.deepEqual([joinId('root', '0'), joinId('root:0', '1'), joinId('a.b', '2')], ['root:0', 'root:0.1', 'a.b:2'])
+  assert.equal(detachedId('root.1', 'root.1:6'), 'root.1:d0440ba59f149f5')
+})
+
+async function inWorld(fn: (resonate: Resonate, world: World) => Promise<void>): Promise<void> {
+  const world = new World()
+  await fn(world.resonate({ pid: 'w1' }), world)
+  await world.stop()
+}
+
+const code = (expected: string) => (error: unknown) => error instanceof ResonateError && error.code === expected
+
+test('registering refuses what cannot be told apart later', () =>
+  inWorld(async (resonate) => {
+    const fn = () => 1
+    resonate.register('f', fn)
+    assert.throws(() => resonate.register('f', () => 2), code('02'))
+    assert.throws(() => resonate.register('g', fn), code('02'))
+    assert.throws(() => resonate.register('', () => 2), code('01'))
+    assert.throws(() => resonate.register('f', () => 2, { version: 0 }), code('00'))
+    resonate.register('f', () => 2, { version: 2 })
+  }))
+
+test('a call of nothing, or by no id, says so at once', () =>
+  inWorld(async (resonate) => {
+    await assert.rejects(resonate.run('id', 'nothing'), code('03'))
+    await assert.rejects(
+      resonate.rpc('id', () => 1),
+      code('03'),
+    )
+    await assert.rejects(resonate.rpc('', 'f'), code('10'))
+    await assert.rejects(resonate.rpc('a:b', 'f'), code('10'))
+  }))
+
+test('the id of nothing is an error with the status of the server', () =>
+  inWorld(async (resonate, world) => {
+    await assert.rejects(world.until(resonate.get('nothing')), (error: ResonateError) => {
+      assert.deepEqual([error.code, error.serverError?.code, error.retriable], ['99', 404, false])
+      return true
+    })
+  }))
+
+test('version 0 is the latest, and a stub calls its own', () =>
+  inWorld(async (resonate, world) => {
+    const first = resonate.register('f', () => 'one', { version: 1 })
+    resonate.register('f', () => 'two', { version: 2 })
+    assert.equal(await world.until(resonate.run('a', 'f')), 'two')
+    assert.equal(await world.until(first.run('b')), 'one')
+    assert.equal(await world.until(resonate.rpc('c', 'f', resonate.options({ version: 1 }))), 'one')
+  }))
+
+test('a wrong yield is told what to write instead', () =>
+  inWorld(async (resonate, world) => {
+    resonate.register('f', function* () {
+      yield Promise.resolve(1)
+    })
+    await assert.rejects(world.until(resonate.run('a', 'f')), /Wrap other work: yield\* ctx\.run/)
+  }))
+
+test('a result without a JSON form rejects with what it was', () =>
+  inWorld(async (resonate, world) => {
+    resonate.register('f', function* (ctx: Context) {
+      return yield* ctx.run(() => 1n, ctx.options({ retryPolicy: new Never() }))
+    })
+    await assert.rejects(world.until(resonate.run('a', 'f')), /cannot be encoded as JSON/)
+  }))
+
+test('dependencies replace clock and chance', () =>
+  inWorld(async (resonate, world) => {
+    resonate.setDependency('resonate:date', { now: () => 5 })
+    resonate.setDependency('resonate:math', { random: () => 0.5 })
+    resonate.register('f', async (ctx: Context) => [await ctx.date.now(), await ctx.math.random()])
+    assert.deepEqual(await world.until(resonate.run('a', 'f')), [5, 0.5])
+  }))
