@@ -363,6 +363,9 @@ export class Execution {
       if (this.isOver) return
       const { status, data } = innerOf(reply)
       if (reply.status === 404 || reply.status === 409) return this.lose()
+      // A token that ran out is no failure of the function: others may have a good one.
+      if (reply.status === 401 || reply.status === 403)
+        return this.release(errors.server('task.fence', reply.status, String(reply.data)))
       if (status !== 200)
         return this.#reject(operation, errors.server(`The operation '${operation.id}'`, status, String(data)))
       const { promise } = data as { promise: PromiseRecord }

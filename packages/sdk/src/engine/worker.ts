@@ -179,6 +179,8 @@ export class Worker implements Host {
       const [reply] = await this.transport.send([{ kind: 'task.acquire', data: { id, version, pid, ttl } }])
       const claim = reply && (await this.claimOf(reply, id, version + 1))
       if (claim) this.#adopt(claim)
+      else if (reply && reply.status !== 404 && reply.status !== 409)
+        this.logger.warn({ id, status: reply.status, cause: reply.data }, 'a task was not acquired')
     } catch (cause) {
       this.logger.debug({ id, cause }, 'a task was not acquired')
     } finally {
