@@ -8,9 +8,10 @@
 //   both days   a day must match day-of-month AND day-of-week
 //   aliases     @yearly @annually @monthly @weekly @daily @midnight @hourly
 //   time        UTC, whole seconds, the years 1970 to 2100
-// UTC has no gaps and no repeated hours, so this needs no time zones, no locale and no clock: the caller says after when.
+// Croner finds the instants; what is read here is only what may be asked of it. No clock: the caller says after when.
 // Refused, rather than guessed at: ranges that run backwards, steps longer than the field, L, W and #.
 
+import { Cron } from 'croner'
 import { quote } from './quote.ts'
 
 interface Field {
@@ -53,22 +54,11 @@ const ALIASES: ReadonlyMap<string, string> = new Map([
 
 const EXPRESSION_LENGTH_MAX = 1024
 
-/** An expression that was read: the values of each field at which it fires, ascending. */
-interface Calendar {
-  readonly seconds: readonly number[]
-  readonly minutes: readonly number[]
-  readonly hours: readonly number[]
-  readonly days: readonly number[]
-  readonly months: readonly number[]
-  readonly weekdays: readonly number[]
-  readonly years: readonly number[]
-}
-
 /** Why nothing can be scheduled by `expression`, as a sentence that quotes it; null where it fires at some time. */
 export function cronProblem(expression: string): string | null {
   const calendar = calendarOf(expression)
   if (typeof calendar === 'string') return `${quote(expression)} is no cron expression: ${calendar}`
-  if (nextCron(expression, -1) !== null) return null
+  if (calendar.firesAt !== null) return null
   return `${quote(expression)} never fires: no day from ${YEAR.min} to ${YEAR.max} is one of its days`
 }
 
@@ -77,8 +67,8 @@ export function cronProblem(expression: string): string | null {
  * Throws on an expression that `cronProblem` refuses to read: it should not have come this far.
  */
 export function nextCron(expression: string, afterAt: number): number | null {
-  for (const at of instants(readable(expression), (_, endAt) => endAt <= afterAt + 1)) return at
-  return null
+  const { cron } = readable(expression)
+  return afterAt >= END_AT ? null : nextAfter(cron, afterAt)
 }
 
 /**
@@ -89,79 +79,33 @@ export function missedOccurrences(
   expression: string,
   { fromAt, untilAt, max }: { readonly fromAt: number; readonly untilAt: number; readonly max: number },
 ): { readonly occurrences: readonly number[]; readonly skipped: boolean } {
-  const occurrences: number[] = []
-  let skipped = false
-  for (const at of instants(reversed(readable(expression)), (startAt) => startAt > untilAt)) {
-    if (at < fromAt) break
-    skipped = occurrences.length >= max
-    if (skipped) break
-    occurrences.push(at)
-  }
-  return { occurrences: occurrences.reverse(), skipped }
+  const { cron } = readable(expression)
+  const latest = cron.previousRuns(max + 1, new Date(secondOf(Math.min(untilAt, END_AT)) + SECOND_MS))
+  const missed = latest.map((run) => run.getTime()).filter((at) => at >= fromAt)
+  return { occurrences: missed.slice(0, max).reverse(), skipped: missed.length > max }
 }
-
-// Searching.
 
 const SECOND_MS = 1000
-const MINUTE_MS = 60 * SECOND_MS
-const HOUR_MS = 60 * MINUTE_MS
-const DAY_MS = 24 * HOUR_MS
+/** Nothing fires from here on. */
+const END_AT = Date.UTC(YEAR.max + 1, 0)
 
-/**
- * Every instant of `calendar` in the order of its lists, without the stretches of time [startAt, endAt) that `isOver`
- * rules out as a whole. A calendar without any instant is found out after 48,732 days (131 years of 12 times 31) at most.
- */
-function* instants(calendar: Calendar, isOver: (startAt: number, endAt: number) => boolean): Generator<number, void> {
-  for (const year of calendar.years) {
-    if (isOver(Date.UTC(year, 0), Date.UTC(year + 1, 0))) continue
-    for (const month of calendar.months) {
-      const monthAt = Date.UTC(year, month - 1)
-      const monthEndAt = Date.UTC(year, month)
-      if (isOver(monthAt, monthEndAt)) continue
-      for (const day of calendar.days) {
-        const dayAt = monthAt + (day - 1) * DAY_MS
-        if (dayAt >= monthEndAt || isOver(dayAt, dayAt + DAY_MS)) continue
-        if (calendar.weekdays.includes(weekdayOf(dayAt))) yield* timesOf(calendar, dayAt, isOver)
-      }
-    }
-  }
+function nextAfter(cron: Cron, afterAt: number): number | null {
+  return cron.nextRun(new Date(Math.max(secondOf(afterAt), -SECOND_MS)))?.getTime() ?? null
 }
 
-function* timesOf(calendar: Calendar, dayAt: number, isOver: (startAt: number, endAt: number) => boolean) {
-  for (const hour of calendar.hours) {
-    const hourAt = dayAt + hour * HOUR_MS
-    if (isOver(hourAt, hourAt + HOUR_MS)) continue
-    for (const minute of calendar.minutes) {
-      const minuteAt = hourAt + minute * MINUTE_MS
-      if (isOver(minuteAt, minuteAt + MINUTE_MS)) continue
-      for (const second of calendar.seconds) {
-        const at = minuteAt + second * SECOND_MS
-        if (!isOver(at, at + 1)) yield at
-      }
-    }
-  }
-}
-
-// 1 is Sunday; the epoch was a Thursday.
-function weekdayOf(dayAt: number): number {
-  return ((dayAt / DAY_MS + 4) % 7) + 1
-}
-
-/** The same calendar, latest first. */
-function reversed(calendar: Calendar): Calendar {
-  const { seconds, minutes, hours, days, months, weekdays, years } = calendar
-  return {
-    seconds: seconds.toReversed(),
-    minutes: minutes.toReversed(),
-    hours: hours.toReversed(),
-    days: days.toReversed(),
-    months: months.toReversed(),
-    weekdays,
-    years: years.toReversed(),
-  }
+/** The library counts in whole seconds. */
+function secondOf(at: number): number {
+  return Math.floor(at / SECOND_MS) * SECOND_MS
 }
 
 // Reading.
+
+/** An expression that was read. */
+interface Calendar {
+  readonly cron: Cron
+  /** When it fires for the first time ever; null: never. Looked for once, because finding nothing takes long. */
+  readonly firesAt: number | null
+}
 
 const READ_MAX = 512
 const read = new Map<string, Calendar | string>()
@@ -199,28 +143,33 @@ function readExpression(expression: string): Calendar | string {
   return readFields(parts)
 }
 
-type SevenLists = [number[], number[], number[], number[], number[], number[], number[]]
-
+/** Each field as the library takes it: numbers only, so that nothing is left for it to interpret. */
 function readFields(parts: readonly string[]): Calendar | string {
-  const values: number[][] = []
+  const fields: string[] = []
   for (const [i, field] of FIELDS.entries()) {
-    const found = readField(field, parts[i] ?? '')
-    if (typeof found === 'string') return found
-    values.push(found)
+    const spans = readField(field, parts[i] ?? '')
+    if (typeof spans === 'string') return spans
+    // Weekdays count from 0 there.
+    fields.push(spans.map((span) => spanText(span, field === WEEKDAY ? -1 : 0)).join(','))
   }
-  const [seconds, minutes, hours, days, months, weekdays, years] = values as SevenLists
-  return { seconds, minutes, hours, days, months, weekdays, years }
+  const cron = new Cron(fields.join(' '), { mode: '7-part', timezone: 'UTC', domAndDow: true, paused: true })
+  return { cron, firesAt: nextAfter(cron, -1) }
 }
 
-/** The values that `text` stands for, ascending; or what is wrong with it. */
-function readField(field: Field, text: string): number[] | string {
-  const values = new Set<number>()
+function spanText({ from, to, step }: Span, shift: number): string {
+  if (from === to) return `${from + shift}`
+  return `${from + shift}-${to + shift}${step === 1 ? '' : `/${step}`}`
+}
+
+/** The spans that `text` stands for, or what is wrong with it. */
+function readField(field: Field, text: string): Span[] | string {
+  const spans: Span[] = []
   for (const item of text.split(',')) {
     const span = readItem(field, item)
     if (typeof span === 'string') return span
-    for (let value = span.from; value <= span.to; value += span.step) values.add(value)
+    spans.push(span)
   }
-  return [...values].sort((a, b) => a - b)
+  return spans
 }
 
 interface Span {

@@ -19,7 +19,6 @@ export {
   unblockMessage,
 } from './machine/project.ts'
 export * from './machine/rows.ts'
-export { dueOccurrences } from './machine/schedule.ts'
 export {
   compareDue,
   compareUnblocks,

@@ -2,6 +2,7 @@
 // `create` and `settle` are also what `task.create`, `task.fence`, `task.fulfill` and schedules do: decided here, once.
 
 import { queueOf } from '../address.ts'
+import { quote } from '../quote.ts'
 import type { Settlement, Value } from '../records.ts'
 import type { CallbackData, CreateData, RequestTable, SettleData } from '../requests.ts'
 import { branchOf, delayOf, hasTask, originOf, targetOf } from '../tags.ts'
@@ -119,8 +120,4 @@ export function registerListener(env: Env, data: RequestTable['promise.register_
 
 export function missing(id: string): Decision {
   return refuse(404, `promise ${quote(id)} not found`)
-}
-
-export function quote(id: string): string {
-  return JSON.stringify(id.length > 80 ? `${id.slice(0, 79)}…` : id)
 }

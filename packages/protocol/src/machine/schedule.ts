@@ -1,14 +1,15 @@
 // Schedules: get, create, delete, and `schedule.fire`, which makes up for every occurrence that is due.
 
 import { missedOccurrences, nextCron } from '../cron.ts'
+import { quote } from '../quote.ts'
 import type { CreateData, RequestTable } from '../requests.ts'
 import { ruleProblem } from '../rules.ts'
-import { TAG_BRANCH, TAG_ORIGIN, TAG_PARENT, TAG_PREFIX, TAG_SCHEDULE } from '../tags.ts'
+import { occurrenceTags } from '../tags.ts'
 import type { Decision, Effect } from './effects.ts'
 import { type Env, noop, ok, refuse } from './env.ts'
 import { scheduleRecord } from './project.ts'
-import { birth, quote } from './promise.ts'
-import { MAX_INSTANT, type ScheduleRow } from './rows.ts'
+import { birth } from './promise.ts'
+import { MAX_INSTANT, Miss, type ScheduleRow } from './rows.ts'
 import { later } from './task.ts'
 
 type Data<K extends keyof RequestTable> = RequestTable[K]['data']
@@ -37,52 +38,53 @@ export function fireSchedule(env: Env, { id }: { readonly id: string }): Decisio
   if (!schedule || schedule.nextRunAt > env.now) return noop()
   const { occurrences, skipped } = missed(env, schedule)
   const batch = occurrences.slice(0, env.config.occurrencesPerStep)
-  const effects: Effect[] = skipped
-    ? [{ kind: 'note', schedule: id, text: `skipped occurrences before ${batch[0]}: more than the catch-up limit` }]
-    : []
-  const made = new Set<string>()
-  for (const occurrence of batch) {
-    const create = promiseOfOccurrence(schedule, occurrence)
-    if (made.has(create.id)) continue
-    made.add(create.id)
-    effects.push(...occur(env, schedule, create, occurrence))
-  }
+  const creates = new Map<string, number>()
+  // A template without the timestamp makes one id of them all: the first occurrence is the one that creates it.
+  for (const at of batch.toReversed()) creates.set(promiseIdOf(schedule, at), at)
+  needAll(env, [...creates.keys()])
+  const born = [...creates].flatMap(([promiseId, at]) => occur(env, schedule, promiseId, at))
   const lastRunAt = batch.at(-1) ?? schedule.lastRunAt
   const nextRunAt = nextCron(schedule.cron, lastRunAt ?? env.now) ?? MAX_INSTANT
-  return ok({}, [...effects, { kind: 'schedule', row: { ...schedule, lastRunAt, nextRunAt } }])
-}
-
-/** The occurrences of this schedule that are due at `env.now`: what `fireSchedule` looks at, and the promises it may touch. */
-export function dueOccurrences(env: Env, schedule: ScheduleRow): string[] {
-  if (schedule.nextRunAt > env.now) return []
-  const batch = missed(env, schedule).occurrences.slice(0, env.config.occurrencesPerStep)
-  return batch.map((occurrence) => promiseOfOccurrence(schedule, occurrence).id)
+  const note = `occurrences before ${batch[0]} skipped: more than the catch-up limit of ${env.config.catchupLimit}`
+  return ok({}, [
+    ...(skipped ? [{ kind: 'note', schedule: id, text: note } as const] : []),
+    ...born,
+    { kind: 'schedule', row: { ...schedule, lastRunAt, nextRunAt } },
+  ])
 }
 
 function missed(env: Env, { cron, nextRunAt }: ScheduleRow): { occurrences: readonly number[]; skipped: boolean } {
   return missedOccurrences(cron, { fromAt: nextRunAt, untilAt: env.now, max: env.config.catchupLimit })
 }
 
-function promiseOfOccurrence(schedule: ScheduleRow, occurrence: number): CreateData {
-  const { promiseId, promiseTimeout, promiseParam, promiseTags } = schedule
-  const id = promiseId.replaceAll('{{.id}}', () => schedule.id).replaceAll('{{.timestamp}}', `${occurrence}`)
-  const tags = {
-    ...promiseTags,
-    [TAG_SCHEDULE]: schedule.id,
-    [TAG_ORIGIN]: id,
-    [TAG_BRANCH]: id,
-    [TAG_PARENT]: id,
-    [TAG_PREFIX]: id,
+function promiseIdOf({ id, promiseId }: ScheduleRow, occurrence: number): string {
+  return promiseId.replaceAll('{{.id}}', () => id).replaceAll('{{.timestamp}}', `${occurrence}`)
+}
+
+/** Asks for all rows at once: each Miss costs another look at the calendar. */
+function needAll(env: Env, ids: readonly string[]): void {
+  const miss = new Miss('promises of occurrences')
+  for (const id of ids) {
+    try {
+      env.view.promise(id)
+    } catch (error) {
+      if (!(error instanceof Miss)) throw error
+      miss.needs.ids.add(id)
+    }
   }
-  return { id, param: promiseParam, tags, timeoutAt: later(occurrence, promiseTimeout) }
+  if (!miss.needs.isEmpty) throw miss
 }
 
 /** Decided as if now were the occurrence. */
-function occur(env: Env, schedule: ScheduleRow, create: CreateData, occurrence: number): Effect[] {
+function occur(env: Env, schedule: ScheduleRow, id: string, occurrence: number): Effect[] {
+  const { promiseTimeout, promiseParam: param, promiseTags } = schedule
+  const tags = { ...promiseTags, ...occurrenceTags(schedule.id, id) }
+  const create: CreateData = { id, param, tags, timeoutAt: later(occurrence, promiseTimeout) }
   const problem = ruleProblem({ kind: 'promise.create', data: create }, env.config.limits)
-  if (problem !== null)
+  if (problem !== null) {
     return [{ kind: 'note', schedule: schedule.id, text: `occurrence ${occurrence} skipped: ${problem}` }]
-  if (env.view.promise(create.id)) return []
+  }
+  if (env.view.promise(id)) return []
   const { promise, task } = birth(create, occurrence)
   return task
     ? [

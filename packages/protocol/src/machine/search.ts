@@ -1,6 +1,7 @@
 // Searches: pages in id order, projected like every read. The rows examined for one answer are bounded, so a page may be
 // short, even empty, and still carry a cursor.
 
+import { idProblem } from '../ids.ts'
 import type { Tags } from '../records.ts'
 import type { Request, RequestTable } from '../requests.ts'
 import { TAG_BRANCH, TAG_ORIGIN } from '../tags.ts'
@@ -101,7 +102,8 @@ export function encodeCursor(id: string): string {
 export function decodeCursor(cursor: string): string | null {
   if (!cursor.startsWith(CURSOR_PREFIX)) return null
   try {
-    return decodeURIComponent(cursor.slice(CURSOR_PREFIX.length))
+    const id = decodeURIComponent(cursor.slice(CURSOR_PREFIX.length))
+    return idProblem(id, 'cursor') === null ? id : null
   } catch {
     return null
   }

@@ -2,13 +2,14 @@
 // A claim is (id, version): only the holder of the version that the last acquire gave may act. Every guard looks at the
 // task beside its projected promise, so what time has settled cannot be worked on.
 
+import { quote } from '../quote.ts'
 import type { PromiseRecord } from '../records.ts'
 import { PROTOCOL_VERSION, type RequestTable } from '../requests.ts'
 import { ruleProblem } from '../rules.ts'
 import type { Decision, Effect } from './effects.ts'
 import { dutyOf, type Env, type MachineConfig, ok, promiseOf, refuse } from './env.ts'
 import { projectPromise, promiseRecord, taskRecord } from './project.ts'
-import { birth, createPromise, quote, revocation, settlement, settlePromise } from './promise.ts'
+import { birth, createPromise, revocation, settlement, settlePromise } from './promise.ts'
 import { MAX_INSTANT, type PromiseRow, type Scan, type TaskRow } from './rows.ts'
 
 type Data<K extends keyof RequestTable> = RequestTable[K]['data']
