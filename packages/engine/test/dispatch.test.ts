@@ -448,3 +448,26 @@ test('past the queue limit requests are refused with 503 and the rest is answere
     [200, 200, 200, 503, 503],
   )
 })
+
+// Faults 8 and 9 of the protocol page, section 6.
+
+test('8. no message is deleted before it was delivered', async (t) => {
+  const bench = await open(t)
+  const full = await bench.connect('w', { isFull: true })
+  await bench.create('a')
+  await bench.ask({ kind: 'promise.register_listener', data: { awaited: 'a', address: 'poll://uni@g/w' } })
+  await bench.ask({ kind: 'promise.settle', data: { id: 'a', state: 'resolved', value: {} } })
+  await bench.create('b')
+  full.close()
+  await bench.settle()
+  const back = await bench.connect('w')
+  assert.deepEqual(back.take().sort(), ['!a', 'b'])
+})
+
+test('9. a worker that connects after its work was queued gets it at once', async (t) => {
+  const bench = await open(t)
+  await bench.create('a')
+  const port = await bench.connect('w')
+  assert.deepEqual(port.take(), ['a'])
+  assert.equal(bench.platform.now(), START)
+})

@@ -39,8 +39,11 @@ export function fireSchedule(env: Env, { id }: { readonly id: string }): Decisio
   const { occurrences, skipped } = missed(env, schedule)
   const batch = occurrences.slice(0, env.config.occurrencesPerStep)
   const creates = new Map<string, number>()
-  // A template without the timestamp makes one id of them all: the first occurrence is the one that creates it.
-  for (const at of batch.toReversed()) creates.set(promiseIdOf(schedule, at), at)
+  for (const at of batch) {
+    const promiseId = promiseIdOf(schedule, at)
+    // A template without the timestamp makes one id of them all: the first occurrence creates it.
+    if (!creates.has(promiseId)) creates.set(promiseId, at)
+  }
   needAll(env, [...creates.keys()])
   const born = [...creates].flatMap(([promiseId, at]) => occur(env, schedule, promiseId, at))
   const lastRunAt = batch.at(-1) ?? schedule.lastRunAt
