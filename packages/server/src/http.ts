@@ -12,7 +12,6 @@ import {
   parseEnvelope,
   parseRequest,
   type Request,
-  ruleProblem,
   type Status,
   salvage,
 } from '@resonatehq/protocol'
@@ -147,8 +146,6 @@ export function createHttp(parts: HttpParts): Http {
       return refused(kind, head.corrId, 403, 'Debug operations are disabled. Start the server with --debug.')
     const request = parseRequest(kind, data, limits)
     if (!request.ok) return refused(kind, head.corrId, 400, request.message)
-    const problem = ruleProblem(request.request, limits)
-    if (problem) return refused(kind, head.corrId, 400, problem)
     const debugTime = config.debug ? head['resonate:debug_time'] : undefined
     return { kind, label: kind, corrId: head.corrId, request: request.request, debugTime }
   }

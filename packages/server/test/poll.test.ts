@@ -1,0 +1,185 @@
+// Worker connections: what goes over the wire, what they are told, and when one counts as gone. Streams are stand-ins, time is
+// moved by hand; one test goes over a real socket.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Message } from '@resonatehq/protocol'
+import { ManualPlatform } from '../../engine/test/manual-platform.ts'
+import { createPoll, type Stream } from '../src/dispatch/poll.ts'
+import { openGuard, silentLogger } from '../src/index.ts'
+import { createMetrics } from '../src/metrics.ts'
+import { ask, configOf, create, FakeEngine, startServer } from './world.ts'
+
+const EXECUTE: Message = { kind: 'execute', head: { serverUrl: 'http://s' }, data: { task: { id: 'a', version: 0 } } }
+
+/** A stream that keeps what is written, and flushes it when told to. */
+class FakeStream implements Stream {
+  written = ''
+  isEnded = false
+  isDestroyed = false
+  readonly #flushes: (() => void)[] = []
+
+  write(text: string, flushed: () => void): void {
+    this.written += text
+    this.#flushes.push(flushed)
+  }
+
+  flush(): void {
+    for (const flushed of this.#flushes.splice(0)) flushed()
+  }
+
+  end(): void {
+    this.isEnded = true
+  }
+
+  destroy(): void {
+    this.isDestroyed = true
+  }
+}
+
+function open(flags: Record<string, unknown> = {}) {
+  const platform = new ManualPlatform({ now: 0 })
+  const engine = new FakeEngine()
+  const metrics = createMetrics({ build: { version: '', node: '' }, process: false })
+  const parts = {
+    config: configOf(flags),
+    engine: () => engine,
+    guard: openGuard,
+    platform,
+    logger: silentLogger,
+    metrics,
+  }
+  const poll = createPoll(parts)
+  const connect = (path: string, query = '') => {
+    const attach = poll.open({ path, query, authorization: undefined })
+    assert.ok(typeof attach === 'function', JSON.stringify(attach))
+    const stream = new FakeStream()
+    const ended = attach(stream)
+    return { stream, ended, port: engine.ports.at(-1) as NonNullable<(typeof engine.ports)[0]> }
+  }
+  const refused = (path: string, query = '') => {
+    const response = poll.open({ path, query, authorization: undefined })
+    assert.ok(typeof response !== 'function')
+    return response
+  }
+  return { platform, engine, poll, connect, refused }
+}
+
+/** What was deferred has run. */
+const ticked = () => new Promise((resolve) => setImmediate(resolve))
+
+test('a message is one event, and those of one tick leave in one write', async () => {
+  const { connect } = open()
+  const { stream, port } = connect('/poll/g/w')
+  stream.written = ''
+  assert.equal(port.send(EXECUTE), true)
+  assert.equal(port.send(EXECUTE), true)
+  assert.equal(stream.written, '')
+  await ticked()
+  const event = `data: ${JSON.stringify(EXECUTE)}\n\n`
+  assert.equal(stream.written, event + event)
+})
+
+test('group and pid are percent-decoded, and the query says who connects', () => {
+  const { connect } = open()
+  const { port } = connect('/poll/gr%C3%BCn/a%2Fb', 'capacity=3&sdk=ts&functions=f@1,g@2&other=x')
+  assert.deepEqual(
+    [port.group, port.pid, port.capacity, port.info],
+    ['grün', 'a/b', 3, { sdk: 'ts', functions: 'f@1,g@2' }],
+  )
+})
+
+test('what cannot be a worker is refused by name', () => {
+  const { refused } = open()
+  const cases: [string, string, RegExp][] = [
+    ['/poll/g', '', /\/poll\/\{group\}\/\{pid\}/],
+    ['/poll/g/w/x', '', /\/poll\/\{group\}\/\{pid\}/],
+    ['/poll/%ff/w', '', /percent-encoded/],
+    ['/poll/g/', '', /pid/],
+    ['/poll/a%2Fb/w', '', /slash/],
+    ['/poll/g/w', 'capacity=many', /capacity/],
+    ['/poll/g/w', 'revoke=yes', /revoke/],
+  ]
+  for (const [path, query, message] of cases) {
+    const { status, body } = refused(path, query)
+    assert.equal(status, 400, path)
+    assert.match(JSON.parse(body).data, message)
+  }
+})
+
+test('a comment at least every fifteen seconds keeps a connection alive', async () => {
+  const { platform, connect } = open()
+  const { stream } = connect('/poll/g/w')
+  for (let window = 0; window < 4; window++) {
+    stream.written = ''
+    await platform.advance(15_000, async () => stream.flush())
+    assert.match(stream.written, /^(:\n\n)+$/)
+  }
+  assert.equal(stream.isDestroyed, false)
+})
+
+test('a peer that takes nothing is cut off within a keep-alive window', async () => {
+  const { platform, connect } = open()
+  const { stream, port } = connect('/poll/g/w')
+  stream.flush()
+  port.send(EXECUTE)
+  await ticked()
+  await platform.advance(15_000, async () => {})
+  assert.equal(stream.isDestroyed, true)
+})
+
+test('a full buffer takes nothing more, and what is refused was never written', async () => {
+  const { connect } = open({ 'transports.http_poll.buffer_size': 2 })
+  const { stream, port } = connect('/poll/g/w')
+  stream.flush()
+  assert.deepEqual([port.send(EXECUTE), port.send(EXECUTE), port.send(EXECUTE)], [true, true, false])
+  await ticked()
+  assert.equal(stream.written.split('data:').length - 1, 2)
+  stream.flush()
+  assert.equal(port.send(EXECUTE), true)
+})
+
+test('the engine hears of the end of a connection once', () => {
+  const { engine, connect } = open()
+  const { ended, port } = connect('/poll/g/w')
+  ended()
+  ended()
+  assert.equal(engine.disconnects, 1)
+  assert.equal(port.send(EXECUTE), false)
+})
+
+test('past the limit of connections the next one is told the limit', () => {
+  const { connect, refused } = open({ 'transports.http_poll.max_connections': 1 })
+  const { ended } = connect('/poll/g/w')
+  const { status, body, headers } = refused('/poll/g/v')
+  assert.equal(status, 503)
+  assert.equal(headers['retry-after'], '1')
+  assert.match(JSON.parse(body).data, /max_connections/)
+  ended()
+  connect('/poll/g/v')
+})
+
+test('a stop writes what was taken and ends every stream', () => {
+  const { poll, connect } = open()
+  const { stream, port } = connect('/poll/g/w')
+  port.send(EXECUTE)
+  poll.stop()
+  assert.match(stream.written, /"execute"/)
+  assert.equal(stream.isEnded, true)
+})
+
+test('over a socket: a worker gets its task, and is gone when it hangs up', async (t) => {
+  const { url } = await startServer(t)
+  const abort = new AbortController()
+  const response = await fetch(`${url}/poll/g/w`, { signal: abort.signal })
+  assert.equal(response.headers.get('content-type'), 'text/event-stream')
+  const reader = (response.body as ReadableStream<Uint8Array>).getReader()
+  await ask(url, 'promise.create', create('a', { 'resonate:target': 'poll://any@g' }))
+  let text = ''
+  while (!text.includes('"execute"')) text += new TextDecoder().decode((await reader.read()).value)
+  assert.match(
+    text,
+    /data: \{"kind":"execute","head":\{"serverUrl":"http[^}]+\},"data":\{"task":\{"id":"a","version":0\}\}\}\n\n/,
+  )
+  abort.abort()
+})
