@@ -1,0 +1,205 @@
+// What keeps workers well in production: bounded work, bounded memory, secrets kept, changed code noticed, lost work let go.
+
+import assert from 'node:assert/strict'
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import { test } from 'node:test'
+import type { PromiseRecord, TaskRecord, Value } from '@resonatehq/protocol'
+import type { Context, Encryptor, Logger } from '@resonatehq/sdk'
+import { World } from '@resonatehq/sdk/testing'
+
+function collected(): { logger: Logger; said: string[] } {
+  const said: string[] = []
+  const keep = (_fields: object, message?: string) => void said.push(message ?? '')
+  return { said, logger: { debug() {}, info() {}, warn: keep, error: keep } as unknown as Logger }
+}
+
+const taskOf = async (world: World, id: string) => (await world.ask<{ task: TaskRecord }>('task.get', { id })).task
+const promiseOf = async (world: World, id: string) =>
+  (await world.ask<{ promise: PromiseRecord }>('promise.get', { id })).promise
+
+test('changed code that asks for another operation than the recorded one halts its task and names both', async () => {
+  const { logger, said } = collected()
+  const world = new World({ logger })
+  const old = world.resonate({ pid: 'old', group: 'g' })
+  old.register('flow', function* (ctx: Context) {
+    yield* ctx.run(function charge() {
+      return 1
+    })
+    yield* ctx.sleep(10_000)
+  })
+  await world.until(old.beginRpc('id', 'flow', old.options({ target: 'g' })))
+  await world.pass(1_000)
+  world.crash('old')
+  const changed = world.resonate({ pid: 'changed', group: 'g' })
+  changed.register('flow', function* (ctx: Context) {
+    yield* ctx.sleep(5)
+  })
+  await world.pass(60_000)
+  assert.equal((await taskOf(world, 'id')).state, 'halted')
+  assert.equal((await promiseOf(world, 'id')).state, 'pending')
+  const message = said.find((line) => line.includes('charge'))
+  assert.ok(message, said.join('\n'))
+  assert.match(message, /id:0/)
+  assert.match(message, /sleep|timer/i)
+  assert.match(message, /version/i)
+  await world.stop()
+})
+
+/** AES-GCM with the key's name beside each value, so that old values stay readable when the key changes. */
+function aesGcm(keys: Record<string, Buffer>, current: string): Encryptor {
+  return {
+    async encrypt({ headers, data }: Value): Promise<Value> {
+      if (data === undefined) return { headers }
+      const iv = randomBytes(12)
+      const cipher = createCipheriv('aes-256-gcm', keys[current] as Buffer, iv)
+      const sealed = Buffer.concat([cipher.update(data, 'utf8'), cipher.final(), cipher.getAuthTag()])
+      return { headers: { ...headers, key: current, iv: iv.toString('base64') }, data: sealed.toString('base64') }
+    },
+    async decrypt(value: Value): Promise<Value> {
+      const { key: name = '', iv = '', ...headers } = value.headers ?? {}
+      const key = keys[name]
+      if (!key || value.data === undefined) return value
+      const sealed = Buffer.from(value.data, 'base64')
+      const decipher = createDecipheriv('aes-256-gcm', key, Buffer.from(iv, 'base64')).setAuthTag(sealed.subarray(-16))
+      return { headers, data: decipher.update(sealed.subarray(0, -16)).toString('utf8') + decipher.final('utf8') }
+    },
+  }
+}
+
+test('an encryptor that answers later keeps values from the server, also over a change of the key', async () => {
+  const keys = { first: randomBytes(32), second: randomBytes(32) }
+  const world = new World()
+  const flow = function* (ctx: Context, secret: string) {
+    const once = yield* ctx.run(function seal() {
+      return `${secret} once`
+    })
+    yield* ctx.sleep(1_000)
+    const twice = yield* ctx.run(function reseal() {
+      return `${once} twice`
+    })
+    return twice
+  }
+  const before = world.resonate({ pid: 'before', encryptor: aesGcm(keys, 'first') })
+  before.register('flow', flow)
+  await world.until(before.beginRun('id', 'flow', 'my secret'))
+  await world.pass(100)
+  world.crash('before')
+  const after = world.resonate({ pid: 'after', encryptor: aesGcm(keys, 'second') })
+  after.register('flow', flow)
+  const handle = await world.until(after.get<string>('id'))
+  assert.equal(await world.until(handle.result()), 'my secret once twice')
+  const { promises } = await world.ask<{ promises: PromiseRecord[] }>('promise.search', {})
+  for (const { param, value } of promises) {
+    for (const part of [param, value]) {
+      assert.ok(
+        !Buffer.from(part.data ?? '', 'base64')
+          .toString('latin1')
+          .includes('secret'),
+      )
+    }
+  }
+  assert.equal((await promiseOf(world, 'id:0')).value.headers?.key, 'first')
+  assert.equal((await promiseOf(world, 'id')).value.headers?.key, 'second')
+  await world.stop()
+})
+
+test('frames past the bound leave memory, the least recently used first, and their work is replayed', async () => {
+  const passes: string[] = []
+  const world = new World()
+  const resonate = world.resonate({ pid: 'w', frames: { count: 1 } })
+  resonate.register('flow', function* (ctx: Context, name: string) {
+    passes.push(name)
+    yield* ctx.sleep(10_000)
+    return name
+  })
+  const handles = []
+  for (const name of ['a', 'b']) {
+    handles.push(await world.until(resonate.beginRun<string>(name, 'flow', name)))
+    await world.pass(10)
+  }
+  assert.deepEqual(await world.until(Promise.all(handles.map((handle) => handle.result()))), ['a', 'b'])
+  // `a` was evicted when `b` was suspended: it began again; `b` went on where it stood.
+  assert.deepEqual(passes, ['a', 'b', 'a'])
+  await world.stop()
+})
+
+test('no more tasks are in hand at once than the concurrency allows, and all are done', async () => {
+  let running = 0
+  let most = 0
+  const world = new World()
+  const resonate = world.resonate({ pid: 'w', concurrency: 3 })
+  resonate.register('busy', async () => {
+    running += 1
+    most = Math.max(most, running)
+    await new Promise<void>((resolve) => world.platform.timer(100, resolve))
+    running -= 1
+  })
+  await world.until(Promise.all(Array.from({ length: 10 }, (_, n) => resonate.rpc(`id-${n}`, 'busy'))))
+  assert.equal(most, 3)
+  await world.stop()
+})
+
+test('a function that is not registered here is left to a worker that has it', async () => {
+  const { logger, said } = collected()
+  const world = new World({ logger })
+  const ignorant = world.resonate({ pid: 'ignorant', group: 'g' })
+  const call = ignorant.rpc<number>('id', 'known', ignorant.options({ target: 'g' }))
+  await world.pass(30_000)
+  const { version } = await taskOf(world, 'id')
+  assert.ok(version < 30, `it spun: ${version} claims in 30 s`)
+  assert.equal(said.filter((line) => line.includes('known')).length, 1)
+  const able = world.resonate({ pid: 'able', group: 'g' })
+  able.register('known', () => 42)
+  assert.equal(await world.until(call), 42)
+  await world.stop()
+})
+
+test('who cancels a call aborts the signal of its function, and nothing that it does afterwards counts', async () => {
+  const world = new World()
+  const resonate = world.resonate({ pid: 'w' })
+  const seen: string[] = []
+  resonate.register('long', async (ctx: Context) => {
+    ctx.signal.addEventListener('abort', () => seen.push('aborted'))
+    await ctx.run(async function patient() {
+      await new Promise<void>((resolve) => world.platform.timer(60_000, resolve))
+    })
+    seen.push('went on')
+  })
+  const handle = await world.until(resonate.beginRun('id', 'long'))
+  await world.pass(1_000)
+  await world.until(resonate.promises.cancel('id'))
+  await assert.rejects(world.until(handle.result()), /canceled/i)
+  await world.pass(120_000)
+  assert.deepEqual(seen, ['aborted'])
+  assert.equal((await promiseOf(world, 'id')).state, 'rejected_canceled')
+  await world.stop()
+})
+
+test('a worker whose lease ended lets go of its work', async () => {
+  const world = new World()
+  const effects: string[] = []
+  const program = (pid: string) => {
+    const resonate = world.resonate({ pid, group: 'g' })
+    resonate.register('flow', async (ctx: Context) => {
+      await ctx.run(async function first() {
+        effects.push(`first ${pid}`)
+        await new Promise<void>((resolve) => world.platform.timer(10_000, resolve))
+      })
+      await ctx.run(function second() {
+        effects.push(`second ${pid}`)
+      })
+    })
+    return resonate
+  }
+  const [one] = [program('one')]
+  const call = one.rpc('id', 'flow', one.options({ target: 'g' }))
+  await world.pass(1_000)
+  const { version } = await taskOf(world, 'id')
+  // Someone takes the task away and gives it back to the group, as an operator may.
+  await world.ask('task.halt', { id: 'id' })
+  assert.equal((await taskOf(world, 'id')).version, version)
+  await world.ask('task.continue', { id: 'id' })
+  await world.until(call)
+  assert.deepEqual(effects.filter((effect) => effect.startsWith('second')).length, 1)
+  await world.stop()
+})
