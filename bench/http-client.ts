@@ -1,4 +1,5 @@
 // A lean client: raw sockets, one request at a time on each, so that the load generator is not what is measured.
+// It must never count a refusal as an answer: whatever is not a 200 ends the run with what the server said.
 
 import { connect, type Socket } from 'node:net'
 
@@ -7,6 +8,7 @@ export class Connection {
   #answered: ((body: string) => void) | null = null
   #text = ''
   #length = -1
+  #status = ''
 
   private constructor(socket: Socket) {
     this.#socket = socket
@@ -44,12 +46,14 @@ export class Connection {
       const length = /content-length: (\d+)/i.exec(this.#text.slice(0, end))?.[1]
       if (length === undefined) throw new Error('expected an answer with a Content-Length')
       this.#length = Number(length)
+      this.#status = this.#text.slice(0, 'HTTP/1.1 200'.length)
       this.#text = this.#text.slice(end + 4)
     }
     if (this.#text.length < this.#length) return
     const body = this.#text.slice(0, this.#length)
     this.#text = this.#text.slice(this.#length)
     this.#length = -1
+    if (this.#status !== 'HTTP/1.1 200') throw new Error(`expected a 200, got ${this.#status}: ${body.slice(0, 500)}`)
     this.#answered?.(body)
   }
 

@@ -1,11 +1,26 @@
 // The engine that a configuration describes, over the store that it names. Settings in, parts out; nothing is started.
 
-import { createEngine, type Engine } from '@resonatehq/engine'
-import { DEFAULT_CONFIG, type MachineConfig } from '@resonatehq/protocol'
+import { createEngine, type Engine, type EngineObserver, type Platform } from '@resonatehq/engine'
+import { DEFAULT_CONFIG, type MachineConfig, type Message } from '@resonatehq/protocol'
 import { memoryStore, type Store } from '@resonatehq/store'
 import { sqliteStore } from '@resonatehq/store/sqlite'
 import { type Config, ruleLimitsOf } from './config.ts'
-import type { EngineWiring } from './server.ts'
+import type { Logger } from './log.ts'
+
+/** What an engine needs of a server. */
+export interface EngineWiring {
+  readonly config: Config
+  readonly platform: Platform
+  readonly logger: Logger
+  /** What workers are told to answer to. */
+  readonly serverUrl: string
+  readonly observer: EngineObserver
+  /** Takes a message to an http(s) address; absent where that transport is switched off. */
+  readonly deliver?: (address: string, message: Message) => Promise<boolean>
+}
+
+/** An engine over its store, not started yet. */
+export type OpenEngine = (wiring: EngineWiring) => Engine
 
 export function openEngine(wiring: EngineWiring): Engine {
   const { config, platform, logger, serverUrl, observer, deliver } = wiring

@@ -2,7 +2,7 @@
 
 export { type Credentials, type Denial, type Guard, openGuard } from './auth.ts'
 export * from './config.ts'
-export { openEngine } from './engine.ts'
+export { type EngineWiring, type OpenEngine, openEngine } from './engine.ts'
 export { EXTENSIONS } from './http.ts'
 export { createLogger, type Logger, type LogOptions, prettyLine, silentLogger } from './log.ts'
 export { METRICS, metricsPage } from './metrics.ts'
@@ -11,8 +11,6 @@ export { nodePlatform } from './platform.ts'
 export {
   type Addresses,
   createServer,
-  type EngineWiring,
-  type OpenEngine,
   type Server,
   type ServerParts,
 } from './server.ts'

@@ -2,34 +2,18 @@
 // command, the container and tests alike. It must never exit the process or read its environment; what keeps it from
 // starting is thrown, as an error whose message is for people.
 
-import type { Engine, EngineObserver, Platform } from '@resonatehq/engine'
-import type { Message } from '@resonatehq/protocol'
+import type { Engine, Platform } from '@resonatehq/engine'
 import { type Guard, openGuard } from './auth.ts'
 import { type Config, serverUrlOf } from './config.ts'
 import { createPoll } from './dispatch/poll.ts'
 import { createPost } from './dispatch/post.ts'
 import { createPush } from './dispatch/push.ts'
-import { openEngine } from './engine.ts'
+import { type OpenEngine, openEngine } from './engine.ts'
 import { createHttp } from './http.ts'
 import { createListener, createMetricsListener } from './listen.ts'
 import type { Logger } from './log.ts'
 import { createMetrics } from './metrics.ts'
 import { VERSION } from './version.ts'
-
-/** What an engine needs of a server. */
-export interface EngineWiring {
-  readonly config: Config
-  readonly platform: Platform
-  readonly logger: Logger
-  /** What workers are told to answer to. */
-  readonly serverUrl: string
-  readonly observer: EngineObserver
-  /** Takes a message to an http(s) address; absent where that transport is switched off. */
-  readonly deliver?: (address: string, message: Message) => Promise<boolean>
-}
-
-/** An engine over its store, not started yet. */
-export type OpenEngine = (wiring: EngineWiring) => Engine
 
 export interface ServerParts {
   readonly platform: Platform
