@@ -451,8 +451,20 @@ const BY_KEY: ReadonlyMap<string, Setting> = new Map(SETTINGS.map((s) => [s.key,
 const BY_ENV: ReadonlyMap<string, Setting> = new Map(SETTINGS.map((s) => [s.env, s]))
 const BY_FLAG: ReadonlyMap<string, Setting> = new Map(SETTINGS.map((s) => [s.flag, s]))
 
-/** Read by workers and clients, which often share an environment with a server. */
-const CLIENT_ENV = new Set(['RESONATE_URL', 'RESONATE_TOKEN', 'RESONATE_TIMEOUT', 'RESONATE_PREFIX', 'RESONATE_GROUP'])
+/** Read by workers, clients and tests, which often share an environment with a server. */
+const OTHERS_ENV = new Set(
+  ['URL', 'TOKEN', 'TIMEOUT', 'PREFIX', 'GROUP', 'HOST', 'PORT', 'SCHEME', 'TEST_LONG'].map(
+    (name) => `RESONATE_${name}`,
+  ),
+)
+
+/** What Kubernetes puts into every container of a namespace that has a service called `resonate` or `resonate-…`. */
+const SERVICE_LINK =
+  /^RESONATE_(?:[A-Z0-9_]+_)?(?:SERVICE_(?:HOST|PORT)(?:_[A-Z0-9_]+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_[A-Z]+)?)$/
+
+function isOthers(name: string, value: string): boolean {
+  return OTHERS_ENV.has(name) || SERVICE_LINK.test(name) || /^(?:tcp|udp|sctp):\/\//.test(value)
+}
 
 /** Settings of other Resonate servers that mean nothing here, and why: said to whoever brings a file along. */
 const GONE: Readonly<Record<string, string>> = {
@@ -628,8 +640,9 @@ function envValues(env: Readonly<Record<string, string | undefined>>, problems: 
   const values = new Map<string, Raw>()
   for (const [name, value] of Object.entries(env)) {
     // Set to nothing is how a compose file leaves a variable out.
-    if (!name.startsWith('RESONATE_') || CLIENT_ENV.has(name) || value === undefined || value === '') continue
+    if (!name.startsWith('RESONATE_') || value === undefined || value === '') continue
     const setting = BY_ENV.get(name)
+    if (!setting && isOthers(name, value)) continue
     if (setting) values.set(setting.key, { value, from: name })
     else problems.push(unknownName(name, [...BY_ENV.keys()], 'environment variable'))
   }

@@ -66,6 +66,21 @@ test('what a worker’s environment holds is none of the server’s business', (
   load({ env: { RESONATE_URL: 'http://x', RESONATE_TOKEN: 't', RESONATE_GROUP: 'g', PATH: '/bin' } })
 })
 
+test('what Kubernetes tells a container about a service called resonate is no setting', () => {
+  load({
+    env: {
+      RESONATE_PORT: 'tcp://10.0.0.1:8001',
+      RESONATE_PORT_8001_TCP: 'tcp://10.0.0.1:8001',
+      RESONATE_PORT_8001_TCP_ADDR: '10.0.0.1',
+      RESONATE_SERVICE_HOST: '10.0.0.1',
+      RESONATE_SERVICE_PORT_API: '8001',
+      RESONATE_SERVER_PORT: 'tcp://10.0.0.1:8001',
+      RESONATE_SERVER_SERVICE_PORT: '8001',
+    },
+  })
+  assert.match(problems({ env: { RESONATE_SERVER_PORT: '8001' } }), /RESONATE_SERVER_PORT.*RESONATE_SERVER__PORT/s)
+})
+
 test('durations and sizes may carry their unit', () => {
   const config = load({ env: { RESONATE_TASKS__OFFER_TIMEOUT: '30s', RESONATE_LIMITS__BODY_SIZE: '8MiB' } })
   assert.deepEqual([config['tasks.offer_timeout'], config['limits.body_size']], [30_000, 8 * 1024 * 1024])
