@@ -52,7 +52,8 @@ export async function requestsPerSecond(
       for (const body of [createBody, settleBody]) {
         const bodies = ids.map((id) => body(id))
         const answer = await connection.post(batch === 1 ? (bodies[0] as string) : `[${bodies.join(',')}]`)
-        if (answer.split('"status":200').length - 1 < batch) throw new Error(`expected ${batch} × 200, got ${answer}`)
+        if (batch > 1 && answer.split('"status":200').length <= batch)
+          throw new Error(`expected ${batch} × 200, got ${answer}`)
         answered += batch
       }
     }
