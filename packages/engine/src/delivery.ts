@@ -28,8 +28,18 @@ export interface WorkerPort {
   readonly revoke?: boolean
   /** What it says of itself (sdk, version, host, functions). Shown to operators only. */
   readonly info?: Readonly<Record<string, string>>
-  /** Hands a message over. False: it could not be taken now, and counts as not sent. Must not call back into the engine. */
+  /**
+   * Hands a message over. False: it could not be taken now, and counts as not sent; say `drained` when that has changed.
+   * Must not call back into the engine.
+   */
   send(message: Message): boolean
+}
+
+/** What the engine is to be told of a worker connection. */
+export interface Connected {
+  /** It can take messages again, after `send` has answered false. */
+  drained(): void
+  ended(): void
 }
 
 /** POSTs a message to a URL. True: answered 2xx. Bounds its own concurrency; never rejects. */
@@ -59,6 +69,9 @@ interface Connection {
   sent: Sent[]
 }
 
+/** Owed unblocks that are read at a time. */
+const OWED_PAGE = 200
+
 /** Back-off of a pushed `unblock` that was not taken: 1 s, doubling, to 60 s. */
 const PUSH_RETRY_MS = 1_000
 const PUSH_RETRY_MAX_MS = 60_000
@@ -69,6 +82,8 @@ export class Delivery {
   readonly #connections = new Map<string, Map<string, Connection[]>>()
   /** Pushed unblocks under way or waiting for their next attempt. */
   readonly #pushing = new Set<string>()
+  /** Workers whose owed unblocks are being sent. */
+  readonly #catchingUp = new Set<string>()
 
   constructor(options: DeliveryOptions) {
     this.#options = options
@@ -113,20 +128,30 @@ export class Delivery {
 
   /** Sends what is owed to a worker that has just connected. */
   async catchUp(worker: { readonly group: string; readonly pid: string }): Promise<void> {
-    const limit = 500
-    for (;;) {
-      const owed = await this.#options.store.unblocks({ queues: queuesOf(worker), limit })
-      const sent = owed.filter(({ row, promise }) => this.#unblock(row.address, promise))
-      await this.#options.lane.settled(sent.map(({ row }) => handedOver(row.id, row.address)))
-      // What could not be written now waits for the next connection, or the next sweep.
-      if (owed.length < limit || sent.length === 0) return
+    const key = `${worker.group}/${worker.pid}`
+    if (this.#catchingUp.has(key)) return
+    this.#catchingUp.add(key)
+    try {
+      while (await this.#sendOwed(worker)) {}
+    } finally {
+      this.#catchingUp.delete(key)
     }
+  }
+
+  /** A page of what is owed. True: there may be more, and it may be taken. */
+  async #sendOwed(worker: { readonly group: string; readonly pid: string }): Promise<boolean> {
+    const owed = await this.#options.store.unblocks({ queues: queuesOf(worker), limit: OWED_PAGE })
+    const refused = owed.findIndex(({ row, promise }) => !this.#unblock(row.address, promise))
+    const sent = refused < 0 ? owed : owed.slice(0, refused)
+    await this.#options.lane.settled(sent.map(({ row }) => handedOver(row.id, row.address)))
+    // What was refused waits until its connection has drained, or for the next one.
+    return refused < 0 && owed.length === OWED_PAGE
   }
 
   /** Pushes what is owed to URLs and is not under way already. */
   async pushOwed(): Promise<void> {
     if (!this.#options.push) return
-    const owed = await this.#options.store.unblocksPushed({ limit: 500 })
+    const owed = await this.#options.store.unblocksPushed({ limit: OWED_PAGE })
     for (const { row, promise } of owed) this.#unblock(row.address, promise)
   }
 
@@ -134,7 +159,9 @@ export class Delivery {
     const parsed = parseAddress(address)
     const group = parsed && parsed.kind !== 'push' ? parsed.group : ''
     const connections = this.#connections.get(group)?.get(pid) ?? []
-    return connections.some(({ port }) => port.send(message))
+    const isTaken = connections.some(({ port }) => port.send(message))
+    if (!isTaken) this.#options.placement.stall({ group, pid })
+    return isTaken
   }
 
   #told(kind: 'execute' | 'unblock' | 'revoke', readyAt: number | null): void {
@@ -168,7 +195,10 @@ export class Delivery {
     const own = group?.get(parsed.pid ?? '') ?? []
     const others = parsed.kind === 'any' ? [...(group?.values() ?? [])].flat() : []
     for (const connection of [...own, ...others]) {
-      if (!connection.port.send(unblockMessage(promise))) continue
+      if (!connection.port.send(unblockMessage(promise))) {
+        this.#options.placement.stall(connection.port)
+        continue
+      }
       this.#remember(connection, promise.id, address)
       this.#told('unblock', null)
       return true

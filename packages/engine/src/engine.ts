@@ -13,7 +13,7 @@ import {
 } from '@resonatehq/protocol'
 import type { Store } from '@resonatehq/store'
 import type { Entry, Executed, Outgoing } from './batch.ts'
-import { Delivery, type Push, type WorkerPort } from './delivery.ts'
+import { type Connected, Delivery, type Push, type WorkerPort } from './delivery.ts'
 import { Lane, type LaneLimits } from './lane.ts'
 import { type EngineObserver, type EngineStats, NO_OBSERVER } from './observer.ts'
 import { Placement, queuesOf } from './placement.ts'
@@ -46,8 +46,8 @@ export interface Engine {
   submit(request: Request, options?: SubmitOptions): Promise<Answer>
   /** Decides several in this order, in one batch. */
   submitAll(requests: readonly Request[], options?: SubmitOptions): Promise<Answer[]>
-  /** A worker connected. Call the returned function when its connection ended. */
-  connect(port: WorkerPort): () => void
+  /** A worker connected. */
+  connect(port: WorkerPort): Connected
   /** Resolves while the store answers. */
   ping(): Promise<void>
   /** The stored gauges and totals by name. */
@@ -214,7 +214,7 @@ class StoreEngine implements Engine {
     if (armedAt !== null && !this.#isPaused) this.#timers.arm(armedAt)
   }
 
-  connect(port: WorkerPort): () => void {
+  connect(port: WorkerPort): Connected {
     let isOpen = true
     this.#delivery.open(port)
     void this.#welcome(port, () => isOpen).catch((error: unknown) => {
@@ -223,10 +223,15 @@ class StoreEngine implements Engine {
         'a worker could not be registered; it gets work when it reconnects',
       )
     })
-    return () => {
-      if (!isOpen) return
-      isOpen = false
-      this.#farewell(port)
+    return {
+      drained: () => {
+        if (isOpen) this.#refill(port)
+      },
+      ended: () => {
+        if (!isOpen) return
+        isOpen = false
+        this.#farewell(port)
+      },
     }
   }
 
@@ -241,6 +246,18 @@ class StoreEngine implements Engine {
     })
     for (const queue of queuesOf(port)) this.#pull(queue)
     await this.#delivery.catchUp(port)
+  }
+
+  /** A connection that was full has room again. */
+  #refill(port: WorkerPort): void {
+    this.#placement.drained(port)
+    for (const queue of queuesOf(port)) this.#pull(queue)
+    void this.#delivery.catchUp(port).catch((error: unknown) => {
+      this.#options.log.error(
+        { err: error, pid: port.pid },
+        'owed messages could not be read; they go out when it reconnects',
+      )
+    })
   }
 
   #farewell(port: WorkerPort): void {

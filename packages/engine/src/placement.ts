@@ -16,6 +16,8 @@ export interface Worker {
   turn: number
   /** It let an offer lapse and was not heard from since. */
   isLate: boolean
+  /** Its connections take nothing at the moment. */
+  isStalled: boolean
 }
 
 interface Hand {
@@ -49,7 +51,7 @@ export class Placement implements Dispatcher {
   /** A worker connected, and this many tasks are in its hands by the store's account. */
   add({ group, pid, capacity }: { group: string; pid: string; capacity: number | null }, inHand: number): void {
     const workers = this.#groups.get(group) ?? new Map<string, Worker>()
-    workers.set(pid, { group, pid, capacity, turn: this.#turn++, isLate: false })
+    workers.set(pid, { group, pid, capacity, turn: this.#turn++, isLate: false, isStalled: false })
     this.#groups.set(group, workers)
     const hand = this.#hands.get(pid)
     if (hand) hand.count = inHand
@@ -67,8 +69,15 @@ export class Placement implements Dispatcher {
     return offers
   }
 
-  has({ group, pid }: { group: string; pid: string }): boolean {
-    return this.#groups.get(group)?.has(pid) ?? false
+  /** Its connections refused a message: it gets nothing until they have drained. */
+  stall({ group, pid }: { readonly group: string; readonly pid: string }): void {
+    const worker = this.#groups.get(group)?.get(pid)
+    if (worker) worker.isStalled = true
+  }
+
+  drained({ group, pid }: { readonly group: string; readonly pid: string }): void {
+    const worker = this.#groups.get(group)?.get(pid)
+    if (worker) worker.isStalled = false
   }
 
   /** Queues with a backlog that became smaller than what the workers can take, or may have. */
@@ -92,6 +101,7 @@ export class Placement implements Dispatcher {
   room(queue: string, max: number): number {
     let room = 0
     for (const worker of this.#readers(queue)) {
+      if (worker.isStalled) continue
       room += worker.capacity === null ? max : Math.max(0, worker.capacity - this.#inHand(worker, null))
       if (room >= max) return max
     }
@@ -148,7 +158,7 @@ export class Placement implements Dispatcher {
   }
 
   #withRoom(worker: Worker | undefined, task: TaskRow): Worker | null {
-    if (!worker) return null
+    if (!worker || worker.isStalled) return null
     return worker.capacity === null || this.#inHand(worker, task) < worker.capacity ? worker : null
   }
 

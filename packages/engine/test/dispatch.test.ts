@@ -61,7 +61,9 @@ class Bench {
 
   async connect(pid: string, options: { capacity?: number; group?: string; isFull?: boolean } = {}): Promise<Port> {
     const port = new Port(pid, options)
-    port.close = this.engine.connect(port)
+    const { drained, ended } = this.engine.connect(port)
+    port.close = ended
+    port.drained = drained
     await this.settle()
     return port
   }
@@ -73,7 +75,9 @@ class Port {
   readonly capacity?: number
   readonly messages: Message[] = []
   isFull: boolean
+  refused = 0
   close: () => void = () => {}
+  drained: () => void = () => {}
 
   constructor(
     pid: string,
@@ -86,7 +90,10 @@ class Port {
   }
 
   send(message: Message): boolean {
-    if (this.isFull) return false
+    if (this.isFull) {
+      this.refused++
+      return false
+    }
     this.messages.push(message)
     return true
   }
@@ -216,6 +223,24 @@ test('a connection that cannot take a message did not get it', async (t) => {
   const other = await bench.connect('other')
   for (const id of ['a', 'b']) await bench.create(id)
   assert.deepEqual([full.take(), other.take().sort()], [[], ['a', 'b']])
+})
+
+test('a connection that is full gets the rest once it has drained, and is left alone until then', async (t) => {
+  const bench = await open(t)
+  const port = await bench.connect('w')
+  await bench.create('u', 'poll://any@nobody')
+  await bench.ask({ kind: 'promise.register_listener', data: { awaited: 'u', address: 'poll://uni@g/w' } })
+  port.isFull = true
+  await bench.create('a')
+  await bench.ask({ kind: 'promise.settle', data: { id: 'u', state: 'resolved', value: {} } })
+  const refused = port.refused
+  await bench.create('b')
+  await bench.advance(4_000)
+  assert.equal(port.refused, refused)
+  port.isFull = false
+  port.drained()
+  await bench.settle()
+  assert.deepEqual(port.take().sort(), ['!u', 'a', 'b'])
 })
 
 test('the leases of a worker without a connection end after the grace, and its work goes on elsewhere', async (t) => {

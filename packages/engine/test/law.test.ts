@@ -113,6 +113,7 @@ class Life {
   readonly #batchMax: number
   readonly #offers = new Map<string, Message[]>()
   #connections = new Map<string, () => void>()
+  #drains: (() => void)[] = []
   #together: Request[] = []
   #engine: Engine | null = null
   #store: Store | null = null
@@ -180,6 +181,7 @@ class Life {
         return this.#settle()
       }
       case 'work':
+        for (const drained of this.#drains) drained()
         for (const message of this.#offers.get(op.pid)?.splice(0) ?? []) {
           if (message.kind !== 'execute') continue
           this.#together.push({ kind: 'task.acquire', data: { ...message.data.task, pid: op.pid, ttl: 60_000 } })
@@ -205,7 +207,9 @@ class Life {
       // Now and then a connection cannot take it.
       return offers.length % 5 !== 4
     }
-    this.#connections.set(key, this.#engine?.connect({ group, pid, capacity, send }) ?? (() => {}))
+    const { drained, ended } = this.#live.connect({ group, pid, capacity, send })
+    this.#connections.set(key, ended)
+    this.#drains.push(drained)
     await this.#settle()
   }
 
@@ -233,6 +237,7 @@ class Life {
     await this.#cut()
     await this.#live.stop()
     this.#connections.clear()
+    this.#drains = []
     await this.start(store)
   }
 

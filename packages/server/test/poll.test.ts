@@ -128,14 +128,16 @@ test('a peer that takes nothing is cut off within a keep-alive window', async ()
   assert.equal(stream.isDestroyed, true)
 })
 
-test('a full buffer takes nothing more, and what is refused was never written', async () => {
-  const { connect } = open({ 'transports.http_poll.buffer_size': 2 })
+test('a full buffer takes nothing more, and says when it does again; what it refused was never written', async () => {
+  const { connect, engine } = open({ 'transports.http_poll.buffer_size': 2 })
   const { stream, port } = connect('/poll/g/w')
   stream.flush()
   assert.deepEqual([port.send(EXECUTE), port.send(EXECUTE), port.send(EXECUTE)], [true, true, false])
   await ticked()
   assert.equal(stream.written.split('data:').length - 1, 2)
+  assert.equal(engine.drains, 0)
   stream.flush()
+  assert.equal(engine.drains, 1)
   assert.equal(port.send(EXECUTE), true)
 })
 

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
-import type { Engine, EngineStats, WorkerPort } from '@resonatehq/engine'
+import type { Connected, Engine, EngineStats, WorkerPort } from '@resonatehq/engine'
 import type { Answer, Request } from '@resonatehq/protocol'
 import { type Config, createServer, loadConfig, nodePlatform, type Server, silentLogger } from '../src/index.ts'
 
@@ -67,6 +67,7 @@ export class FakeEngine implements Engine {
   readonly ports: WorkerPort[] = []
   readonly requests: Request[] = []
   disconnects = 0
+  drains = 0
   isDown = false
   answer: (request: Request) => Promise<Answer> = async () => ({ status: 200, data: {} })
   readonly stats: EngineStats = { queueLength: 0, workers: [] }
@@ -80,11 +81,15 @@ export class FakeEngine implements Engine {
     return Promise.all(requests.map((request) => this.submit(request)))
   }
 
-  connect(port: WorkerPort): () => void {
+  connect(port: WorkerPort): Connected {
     this.ports.push(port)
-    return () => {
+    const ended = () => {
       this.disconnects++
     }
+    const drained = () => {
+      this.drains++
+    }
+    return { drained, ended }
   }
 
   ping(): Promise<void> {

@@ -74,13 +74,15 @@ export class LocalTransport implements Transport {
       ({ engine }) => {
         if (this.#isClosed) return
         const { capacity } = facts()
-        this.#disconnect = engine.connect({
+        // A handler takes every message, so there is nothing to drain.
+        const { ended } = engine.connect({
           group,
           pid,
           capacity,
           revoke: true,
           send: (message) => this.#deliver(message),
         })
+        this.#disconnect = ended
       },
       (cause) => logger.error({ cause }, 'the embedded server did not start'),
     )

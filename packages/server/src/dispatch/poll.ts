@@ -5,7 +5,7 @@
 // P2. What one connection, and all of them together, hold unwritten is bounded in messages and bytes.
 // P3. A peer that has not taken a write for a keep-alive window is cut off, so nothing taken lies here for longer: what
 //     the engine sends again after a connection ended covers everything that may be lost with it.
-// P4. The engine hears of the end of every connection exactly once.
+// P4. The engine hears of the end of every connection exactly once, and when one that refused a message takes some again.
 
 import type { Engine, Platform, WorkerPort } from '@resonatehq/engine'
 import { idProblem, type Message } from '@resonatehq/protocol'
@@ -87,6 +87,9 @@ interface Connection {
   bytes: number
   wroteAt: number
   ended: boolean
+  /** It has refused a message, and the engine was not told yet that it takes some again. */
+  refused: boolean
+  drained: () => void
 }
 
 export function createPoll(parts: PollParts): Poll {
@@ -111,6 +114,7 @@ export function createPoll(parts: PollParts): Poll {
     const text = `data: ${JSON.stringify(message)}\n\n`
     const bytes = Buffer.byteLength(text)
     if (connection.ended || !hasRoom(connection, bytes)) {
+      connection.refused = true
       metrics.delivered('poll', 'dropped')
       return false
     }
@@ -149,7 +153,14 @@ export function createPoll(parts: PollParts): Poll {
       connection.messages -= record.messages
       connection.bytes -= record.bytes
       bytesTotal -= record.bytes
+      tellDrained(connection)
     })
+  }
+
+  function tellDrained(connection: Connection): void {
+    if (!connection.refused || !hasRoom(connection, 0)) return
+    connection.refused = false
+    connection.drained()
   }
 
   function end(connection: Connection, disconnect: () => void): void {
@@ -168,6 +179,8 @@ export function createPoll(parts: PollParts): Poll {
       const oldest = connection.writes[0]
       if (oldest && now - oldest.at > windowMs - sweepMs) cutOff(connection)
       else if (now - connection.wroteAt > windowMs - 2 * sweepMs) write(connection, COMMENT, nothing(now))
+      // What all connections together hold may have been the reason.
+      tellDrained(connection)
     }
     cancelSweep = platform.timer(sweepMs, sweep)
   }
@@ -195,13 +208,16 @@ export function createPoll(parts: PollParts): Poll {
       bytes: 0,
       wroteAt: platform.now(),
       ended: false,
+      refused: false,
+      drained: () => {},
     }
     connections.add(connection)
     cancelSweep ??= platform.timer(sweepMs, sweep)
     write(connection, COMMENT, nothing(connection.wroteAt))
     logger.debug({ group: asked.group, pid: asked.pid, capacity: asked.capacity }, 'Worker connected')
-    const disconnect = engine.connect(connection.port)
-    return () => end(connection, disconnect)
+    const { drained, ended } = engine.connect(connection.port)
+    connection.drained = drained
+    return () => end(connection, ended)
   }
 
   return {
