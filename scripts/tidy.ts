@@ -92,7 +92,7 @@ export function tidy(repository: Repository): Finding[] {
 function header(source: Source): Finding[] {
   const text = source.text.replace(/^#!.*\n/, '')
   const comment = /^\s*((?:\/\/.*\n)+|\/\*[\s\S]*?\*\/)/.exec(text)?.[1] ?? ''
-  if (comment.replace(/\W/g, '').length >= 30) return []
+  if (comment.replace(/\W/g, '').length >= 20) return []
   return [
     { path: source.path, line: 1, message: 'Open with a paragraph: what the file is for, what it must never do.' },
   ]

@@ -1,3 +1,5 @@
+// The ordered set that keeps rows in the order of ids and of time, against a sorted array.
+
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Ordered } from '@resonatehq/protocol'

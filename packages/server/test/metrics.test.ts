@@ -1,3 +1,5 @@
+// What operators scrape: every metric of the table, over a real port.
+
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { METRICS } from '../src/index.ts'
