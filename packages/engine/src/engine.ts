@@ -369,7 +369,7 @@ class StoreEngine implements Engine {
       await this.#lane.settled(steps)
       if (steps.length === 0) break
     }
-    const ready = await this.#store.ripened({ after: 0, until: time, limit: Number.MAX_SAFE_INTEGER })
+    const ready = await this.#store.ripened({ after: { at: 0, id: '' }, until: time, limit: Number.MAX_SAFE_INTEGER })
     await this.#lane.settled(ready.map(({ id }): Entry => ({ kind: 'place', id, now: time })))
     this.#placement.isPaused = wasPaused
   }

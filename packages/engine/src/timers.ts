@@ -4,7 +4,7 @@
 
 import type { Step } from '@resonatehq/protocol'
 import { WORKER_FORGET_MS } from '@resonatehq/protocol'
-import type { Store } from '@resonatehq/store'
+import type { DueMark, Store } from '@resonatehq/store'
 import type { Entry } from './batch.ts'
 import type { Lane } from './lane.ts'
 import type { Log, Platform } from './platform.ts'
@@ -32,7 +32,8 @@ export class Timers {
   #wakeAt = Number.POSITIVE_INFINITY
   #sweeping: Promise<void> | null = null
   #isStopped = true
-  #ripeUntil = 0
+  /** Tasks up to here were looked at when they became ready. */
+  #ripe: DueMark = { at: 0, id: '' }
   #startedAt = 0
   #forgottenAt = 0
 
@@ -44,7 +45,7 @@ export class Timers {
     this.#isStopped = false
     // What was due before is read queue by queue, as workers connect; pushed targets are swept.
     const now = await this.#options.store.now()
-    this.#ripeUntil = now
+    this.#ripe = behind(now)
     this.#startedAt = now
     this.arm(now)
   }
@@ -112,19 +113,19 @@ export class Timers {
       ...promises.map((id): Entry => ({ kind: 'wake', id, now: at })),
       ...leases.map((id) => step({ kind: 'task.expire', data: { id } })),
       ...schedules.map((id) => step({ kind: 'schedule.fire', data: { id } })),
-      ...(await this.#ripe(now)),
+      ...(await this.#ripened(now)),
       ...(await this.#absent(now)),
       ...(await this.#forgotten(now)),
     ]
   }
 
-  /** Tasks that became due since the last look, and pushed ones that are. */
-  async #ripe(now: number): Promise<Entry[]> {
+  /** Tasks that became due since the last look, and pushed ones that are. Each is looked at once, taken or not. */
+  async #ripened(now: number): Promise<Entry[]> {
     const { store, sweepLimit: limit } = this.#options
-    const ripened = await store.ripened({ after: this.#ripeUntil, until: now, limit })
-    const last = ripened.at(-1)?.dueAt
-    this.#ripeUntil =
-      ripened.length < limit || last === undefined ? Math.max(this.#ripeUntil, now) : (last as number) - 1
+    const ripened = await store.ripened({ after: this.#ripe, until: now, limit })
+    const last = ripened.at(limit - 1)
+    if (last) this.#ripe = { at: last.dueAt as number, id: last.id }
+    else if (now >= this.#ripe.at) this.#ripe = behind(now)
     const pushed = await store.readyPushed({ now, limit })
     const ids = new Set([...ripened, ...pushed].map((task) => task.id))
     return [...ids].map((id): Entry => ({ kind: 'place', id }))
@@ -152,4 +153,9 @@ export class Timers {
     const pids = await store.forgettable({ seenBefore: now - WORKER_FORGET_MS, limit })
     return pids.map((pid): Entry => ({ kind: 'input', input: { kind: 'worker.forget', data: { pid } } }))
   }
+}
+
+/** Behind all that is due up to `now`: no id is empty. */
+function behind(now: number): DueMark {
+  return { at: now + 1, id: '' }
 }

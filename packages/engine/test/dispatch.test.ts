@@ -333,6 +333,20 @@ test('a delayed task is not offered before its time, and then at once', async (t
   assert.deepEqual(port.take(), ['a'])
 })
 
+test('a thousand tasks that ripen together and that nobody takes hold nobody else up', async (t) => {
+  const bench = await open(t)
+  const port = await bench.connect('w')
+  const delay = { 'resonate:delay': String(START + 5_000) }
+  const data = (id: string, group: string) => {
+    const tags = { 'resonate:target': `poll://any@${group}`, ...delay }
+    return { id, timeoutAt: START + 10_000_000, param: {}, tags }
+  }
+  const creates = Array.from({ length: 1_000 }, (_, n) => data(`a${n}`, 'nobody'))
+  await bench.engine.submitAll([...creates, data('z', 'g')].map((data) => ({ kind: 'promise.create', data })))
+  await bench.advance(5_000)
+  assert.deepEqual(port.take(), ['z'])
+})
+
 test('an unblock waits for its listener, and is owed again when its connection ends just after', async (t) => {
   const bench = await open(t)
   await bench.create('a', 'poll://any@nobody')

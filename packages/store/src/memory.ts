@@ -19,7 +19,15 @@ import {
   type WorkerRow,
 } from '@resonatehq/protocol'
 import { StoreClock } from './clock.ts'
-import { type DueIds, type OwedUnblock, PUSHED_FROM, PUSHED_UNTIL, type Store, type Transaction } from './store.ts'
+import {
+  type DueIds,
+  type DueMark,
+  type OwedUnblock,
+  PUSHED_FROM,
+  PUSHED_UNTIL,
+  type Store,
+  type Transaction,
+} from './store.ts'
 
 /** A store in this process's memory: gone with it. `wall`: ms since epoch. */
 export function memoryStore({ wall }: { readonly wall: () => number }): Store {
@@ -95,11 +103,11 @@ class MemoryStore implements Store {
     return this.ready({ queues: [...this.#tables.queues.keys()].filter(isPushed), now, limit })
   }
 
-  async ripened(query: { after: number; until: number; limit: number }): Promise<TaskRow[]> {
+  async ripened({ after, until, limit }: { after: DueMark; until: number; limit: number }): Promise<TaskRow[]> {
     const rows: TaskRow[] = []
-    for (const { at, id } of this.#tables.pending.from({ at: query.after + 1, id: '' })) {
-      if (at > query.until || rows.length >= query.limit) break
-      rows.push(this.#task(id))
+    for (const { at, id } of this.#tables.pending.from(after)) {
+      if (at > until || rows.length >= limit) break
+      if (at !== after.at || id !== after.id) rows.push(this.#task(id))
     }
     return rows
   }

@@ -26,6 +26,12 @@ export interface DueIds {
   readonly schedules: readonly string[]
 }
 
+/** A place among tasks in (due, id) order: behind this task, whether it exists or not. */
+export interface DueMark {
+  readonly at: number
+  readonly id: string
+}
+
 /** An `unblock` that is owed, with the promise that it tells of. */
 export interface OwedUnblock {
   readonly row: UnblockRow
@@ -49,8 +55,8 @@ export interface Store {
   ready(query: { readonly queues: readonly string[]; readonly now: number; readonly limit: number }): Promise<TaskRow[]>
   /** Pending tasks of pushed targets that are due. */
   readyPushed(query: { readonly now: number; readonly limit: number }): Promise<TaskRow[]>
-  /** Pending tasks that became due after one instant and up to another. */
-  ripened(query: { readonly after: number; readonly until: number; readonly limit: number }): Promise<TaskRow[]>
+  /** Pending tasks beyond a mark that are due up to an instant, in (due, id) order. */
+  ripened(query: { readonly after: DueMark; readonly until: number; readonly limit: number }): Promise<TaskRow[]>
   /** Tasks acquired by a pid, in id order. */
   held(query: { readonly pid: string; readonly after: string; readonly limit: number }): Promise<TaskRow[]>
   /** How many tasks are in the hands of a worker: acquired by it, or offered to it and not lapsed. */

@@ -25,7 +25,7 @@ import {
 } from '@resonatehq/protocol'
 import { StoreClock } from '../clock.ts'
 import { type Migration, pendingMigrations, SchemaError } from '../migrate.ts'
-import type { DueIds, OwedUnblock, Store, Transaction } from '../store.ts'
+import type { DueIds, DueMark, OwedUnblock, Store, Transaction } from '../store.ts'
 import * as rows from './statements.ts'
 import { type Column, type Columns, SQL } from './statements.ts'
 
@@ -202,8 +202,8 @@ class SqliteStore implements Store {
     return this.#tasks(SQL.tasksPushed, now, limit)
   }
 
-  async ripened({ after, until, limit }: { after: number; until: number; limit: number }): Promise<TaskRow[]> {
-    return this.#tasks(SQL.tasksRipened, after, until, limit)
+  async ripened({ after, until, limit }: { after: DueMark; until: number; limit: number }): Promise<TaskRow[]> {
+    return this.#tasks(SQL.tasksRipened, after.at, after.id, until, limit)
   }
 
   async held({ pid, after, limit }: { pid: string; after: string; limit: number }): Promise<TaskRow[]> {

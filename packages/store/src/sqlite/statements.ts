@@ -30,7 +30,7 @@ export const SQL = {
   tasksPushed:
     `select ${TASK} from tasks indexed by tasks_pushed where state = 'pending' and queue >= 'http' and queue < 'httq' and due_at <= ? ` +
     'order by due_at, id limit ?',
-  tasksRipened: `select ${TASK} from tasks where state = 'pending' and due_at > ? and due_at <= ? order by due_at, id limit ?`,
+  tasksRipened: `select ${TASK} from tasks where state = 'pending' and (due_at, id) > (?, ?) and due_at <= ? order by due_at, id limit ?`,
   tasksHeld: `select ${TASK} from tasks where pid = ? and id > ? order by id limit ?`,
   heldIds: 'select id from tasks where pid = ? order by id',
   countHeld: 'select count(*) as n from tasks where pid = ?',
