@@ -20,6 +20,7 @@ import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { delimiter, dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { createServer, loadConfig, nodePlatform, openEngine, silentLogger } from '@resonatehq/server'
+import { referencePages } from './reference.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 const PAGES = ['README.md', ...globSync('docs/**/*.md', { cwd: ROOT }).sort()]
@@ -83,6 +84,13 @@ for (const page of PAGES) {
       await server.stop()
       rmSync(stage.folder, { recursive: true })
     }
+  })
+}
+
+for (const [name, text] of Object.entries(referencePages())) {
+  test(`docs/${name} is what the code says`, () => {
+    const written = readFileSync(join(ROOT, 'docs', name), 'utf8')
+    assert.equal(written, text, 'Run: node scripts/reference.ts')
   })
 }
 

@@ -1,0 +1,21 @@
+// Writes the pages that are tables of the code: settings and metrics. docs.test.ts fails while they differ, so nobody
+// has to remember to run this.
+//
+//   node scripts/reference.ts
+
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { configPage, metricsPage } from '@resonatehq/server'
+
+const NOTE = '<!-- Written by scripts/reference.ts from the table in the code: change it there. -->\n'
+
+/** File name under docs/ → its text. */
+export function referencePages(): Readonly<Record<string, string>> {
+  return { 'configuration.md': NOTE + configPage(), 'metrics.md': NOTE + metricsPage() }
+}
+
+if (import.meta.main) {
+  for (const [name, text] of Object.entries(referencePages())) {
+    writeFileSync(join(import.meta.dirname, '../docs', name), text)
+  }
+}
