@@ -62,7 +62,9 @@ interface Stage {
 for (const page of PAGES) {
   const snippets = snippetsOf(readFileSync(join(ROOT, page), 'utf8'))
 
-  test(`${page} is true`, { skip: snippets.length === 0 && 'it has no snippets' }, async (t) => {
+  if (snippets.length === 0) continue
+
+  test(`${page} is true`, async (t) => {
     const config = configOf({ 'server.port': 0, 'observability.metrics_port': 0, 'storage.type': 'memory' })
     const server = createServer(config, { platform: nodePlatform(), logger: silentLogger, openEngine })
     const { url } = await server.start()
