@@ -82,8 +82,10 @@ export class Delivery {
   readonly #connections = new Map<string, Map<string, Connection[]>>()
   /** Pushed unblocks under way or waiting for their next attempt. */
   readonly #pushing = new Set<string>()
-  /** Workers whose owed unblocks are being sent. */
-  readonly #catchingUp = new Set<string>()
+  /** Workers that refused an unblock since they were last sent what they are owed. */
+  readonly #behind = new Set<string>()
+  /** Workers whose owed unblocks are being sent; true: asked again meanwhile, because there is room again. */
+  readonly #catchingUp = new Map<string, boolean>()
 
   constructor(options: DeliveryOptions) {
     this.#options = options
@@ -101,7 +103,10 @@ export class Delivery {
     const ended = group?.get(port.pid)?.find((connection) => connection.port === port)
     const left = group?.get(port.pid)?.filter((connection) => connection !== ended) ?? []
     if (left.length > 0) group?.set(port.pid, left)
-    else group?.delete(port.pid)
+    else {
+      group?.delete(port.pid)
+      this.#behind.delete(workerKey(port))
+    }
     if (group?.size === 0) this.#connections.delete(port.group)
     this.#options.lane.submit(this.#recent(ended).map(({ id, address }) => requeue(id, address)))
     return left.length === 0
@@ -128,14 +133,22 @@ export class Delivery {
 
   /** Sends what is owed to a worker that has just connected. */
   async catchUp(worker: { readonly group: string; readonly pid: string }): Promise<void> {
-    const key = `${worker.group}/${worker.pid}`
-    if (this.#catchingUp.has(key)) return
-    this.#catchingUp.add(key)
+    const key = workerKey(worker)
+    if (this.#catchingUp.has(key)) return void this.#catchingUp.set(key, true)
     try {
-      while (await this.#sendOwed(worker)) {}
+      do {
+        this.#catchingUp.set(key, false)
+        this.#behind.delete(key)
+        while (await this.#sendOwed(worker)) {}
+      } while (this.#catchingUp.get(key))
     } finally {
       this.#catchingUp.delete(key)
     }
+  }
+
+  /** It refused an unblock, and has not been sent it since. */
+  isBehind(worker: { readonly group: string; readonly pid: string }): boolean {
+    return this.#behind.has(workerKey(worker))
   }
 
   /** A page of what is owed. True: there may be more, and it may be taken. */
@@ -197,6 +210,7 @@ export class Delivery {
     for (const connection of [...own, ...others]) {
       if (!connection.port.send(unblockMessage(promise))) {
         this.#options.placement.stall(connection.port)
+        this.#behind.add(workerKey(connection.port))
         continue
       }
       this.#remember(connection, promise.id, address)
@@ -235,6 +249,10 @@ export class Delivery {
     const since = this.#options.platform.now() - this.#options.keepAliveMs
     return connection?.sent.filter(({ at }) => at >= since) ?? []
   }
+}
+
+function workerKey({ group, pid }: { readonly group: string; readonly pid: string }): string {
+  return `${group}/${pid}`
 }
 
 function handedOver(id: string, address: string): Entry {

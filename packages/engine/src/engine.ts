@@ -88,7 +88,8 @@ class StoreEngine implements Engine {
   readonly #delivery: Delivery
   readonly #server: string
   readonly #messageRetentionMs: number
-  readonly #pulling = new Set<string>()
+  /** Queues that are being read; true: asked again meanwhile. */
+  readonly #pulling = new Map<string, boolean>()
   #isPaused = false
   #seenAt = 0
   #retainedAt = 0
@@ -250,8 +251,8 @@ class StoreEngine implements Engine {
 
   /** A connection that was full has room again. */
   #refill(port: WorkerPort): void {
-    this.#placement.drained(port)
-    for (const queue of queuesOf(port)) this.#pull(queue)
+    for (const queue of this.#placement.drained(port)) this.#pull(queue)
+    if (!this.#delivery.isBehind(port)) return
     void this.#delivery.catchUp(port).catch((error: unknown) => {
       this.#options.log.error(
         { err: error, pid: port.pid },
@@ -278,13 +279,18 @@ class StoreEngine implements Engine {
     if (!this.#isPaused && graceMs > 0) this.#timers.arm(this.#options.platform.now() + graceMs + 1)
   }
 
-  /** Offers what waits in a queue, as long as there is room; one reader of a queue at a time. */
+  /** Offers what waits in a queue, as long as there is room; one reader of a queue at a time, asked again is read again. */
   #pull(queue: string): void {
-    if (this.#pulling.has(queue) || this.#isPaused) return this.#placement.leftover(queue)
-    this.#pulling.add(queue)
-    const done = () => this.#pulling.delete(queue)
+    if (this.#isPaused) return this.#placement.leftover(queue)
+    if (this.#pulling.has(queue)) return void this.#pulling.set(queue, true)
+    this.#pulling.set(queue, false)
+    const done = () => {
+      const isAskedAgain = this.#pulling.get(queue)
+      this.#pulling.delete(queue)
+      if (isAskedAgain) this.#pull(queue)
+    }
     void this.#pullAll(queue).then(done, (error: unknown) => {
-      done()
+      this.#pulling.delete(queue)
       this.#placement.leftover(queue)
       this.#options.log.error({ err: error, queue }, 'reading ready tasks failed; trying again with the next change')
     })

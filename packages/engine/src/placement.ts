@@ -75,9 +75,11 @@ export class Placement implements Dispatcher {
     if (worker) worker.isStalled = true
   }
 
-  drained({ group, pid }: { readonly group: string; readonly pid: string }): void {
+  /** It takes messages again. Returns those of its queues that have a backlog. */
+  drained({ group, pid }: { readonly group: string; readonly pid: string }): string[] {
     const worker = this.#groups.get(group)?.get(pid)
     if (worker) worker.isStalled = false
+    return queuesOf({ group, pid }).filter((queue) => this.#backlog.has(queue))
   }
 
   /** Queues with a backlog that became smaller than what the workers can take, or may have. */
