@@ -243,6 +243,32 @@ test('a connection that is full gets the rest once it has drained, and is left a
   assert.deepEqual(port.take().sort(), ['!u', 'a', 'b'])
 })
 
+test('a connection that drains while what it is owed is being sent gets the rest too', async (t) => {
+  const bench = await open(t)
+  const ids = ['u1', 'u2', 'u3']
+  for (const id of ids) {
+    await bench.create(id, 'poll://any@nobody')
+    await bench.ask({ kind: 'promise.register_listener', data: { awaited: id, address: 'poll://uni@g/w' } })
+    await bench.ask({ kind: 'promise.settle', data: { id, state: 'resolved', value: {} } })
+  }
+  const port = new Port('w', {})
+  const take = port.send.bind(port)
+  port.send = (message) => {
+    // Room for one message, and for the next a moment later: sooner than the first is written off.
+    const isTaken = take(message)
+    if (isTaken) port.isFull = true
+    else
+      queueMicrotask(() => {
+        port.isFull = false
+        port.drained()
+      })
+    return isTaken
+  }
+  port.drained = bench.engine.connect(port).drained
+  for (let round = 0; round < 4; round++) await bench.settle()
+  assert.deepEqual([...new Set(port.take())].sort(), ['!u1', '!u2', '!u3'])
+})
+
 test('the leases of a worker without a connection end after the grace, and its work goes on elsewhere', async (t) => {
   const bench = await open(t)
   await bench.advance(30_000)
