@@ -19,6 +19,7 @@ import { memoryStore, type Store } from '@resonatehq/store'
 import { sqliteStore } from '@resonatehq/store/sqlite'
 import fc from 'fast-check'
 import { BareMachine } from '../../protocol/test/bare.ts'
+import { lockingStore } from '../../store/test/locking.ts'
 import { twinStore } from '../../store/test/twin.ts'
 import { createEngine, type Engine, type Executed } from '../src/index.ts'
 import { ManualPlatform } from './manual-platform.ts'
@@ -49,6 +50,10 @@ const worlds: Record<string, (wall: () => number) => World> = {
     const store = memoryStore({ wall })
     return { store, reopen: () => store, remove: () => {} }
   },
+  locking: (wall) => {
+    const store = lockingStore(memoryStore({ wall }))
+    return { store, reopen: () => store, remove: () => {} }
+  },
   // Beside the memory store, and every read of the two compared.
   sqlite: (wall) => {
     const folder = mkdtempSync(join(tmpdir(), 'resonate-law-'))
@@ -60,7 +65,7 @@ const worlds: Record<string, (wall: () => number) => World> = {
 
 for (const [name, open] of Object.entries(worlds)) {
   test(`batching over the ${name} store is invisible`, async () => {
-    const runs = (name === 'memory' ? 60 : 30) * (isLong ? 20 : 1)
+    const runs = (name === 'sqlite' ? 30 : 60) * (isLong ? 20 : 1)
     const world = fc.record({ ops: stream(600), batchMax: fc.constantFrom(1, 2, 5, 1_000) })
     const seed = Number(process.env.SEED ?? 20260101)
     if (process.env.REPLAY) return replay(open, process.env.REPLAY)
