@@ -6,8 +6,9 @@
 
 import { handOf, parseAddress, type TaskRow } from '@resonatehq/protocol'
 import type { Dispatcher } from './batch.ts'
+import type { WorkerStats } from './observer.ts'
 
-export interface Worker {
+interface Worker {
   readonly group: string
   readonly pid: string
   /** Tasks in hand at most; null: any number. */
@@ -18,6 +19,8 @@ export interface Worker {
   isLate: boolean
   /** Its connections take nothing at the moment. */
   isStalled: boolean
+  /** Shared by the groups that this pid is connected in. Here, because every choice looks at the hands of a whole group. */
+  readonly hand: Hand
 }
 
 interface Hand {
@@ -42,20 +45,20 @@ export class Placement implements Dispatcher {
     this.#canPush = canPush
   }
 
-  *workers(): Generator<Worker & { inHand: number }> {
-    for (const group of this.#groups.values()) {
-      for (const worker of group.values()) yield { ...worker, inHand: this.#hands.get(worker.pid)?.count ?? 0 }
+  *workers(): Generator<WorkerStats> {
+    for (const workers of this.#groups.values()) {
+      for (const { group, pid, hand } of workers.values()) yield { group, pid, inHand: hand.count }
     }
   }
 
   /** A worker connected, and this many tasks are in its hands by the store's account. */
   add({ group, pid, capacity }: { group: string; pid: string; capacity: number | null }, inHand: number): void {
     const workers = this.#groups.get(group) ?? new Map<string, Worker>()
-    workers.set(pid, { group, pid, capacity, turn: this.#turn++, isLate: false, isStalled: false })
+    const hand = this.#hands.get(pid) ?? { count: 0, offers: new Map() }
+    hand.count = inHand
+    this.#hands.set(pid, hand)
+    workers.set(pid, { group, pid, capacity, turn: this.#turn++, isLate: false, isStalled: false, hand })
     this.#groups.set(group, workers)
-    const hand = this.#hands.get(pid)
-    if (hand) hand.count = inHand
-    else this.#hands.set(pid, { count: inHand, offers: new Map() })
   }
 
   /** The last connection of a worker to this server ended. Returns what was offered to it and not acquired. */
@@ -104,7 +107,7 @@ export class Placement implements Dispatcher {
     let room = 0
     for (const worker of this.#readers(queue)) {
       if (worker.isStalled) continue
-      room += worker.capacity === null ? max : Math.max(0, worker.capacity - this.#inHand(worker, null))
+      room += worker.capacity === null ? max : Math.max(0, worker.capacity - worker.hand.count)
       if (room >= max) return max
     }
     return room
@@ -148,26 +151,25 @@ export class Placement implements Dispatcher {
     return this.#leastLoaded(workers.values(), task, isShunned ? task.worker : null)
   }
 
+  /** Runs over a whole group for every task, so it makes nothing on its way. */
   #leastLoaded(workers: Iterable<Worker>, task: TaskRow, shunned: string | null): Worker | null {
-    let best: { worker: Worker; rank: number } | null = null
+    const holder = handOf(task)
+    let best: Worker | null = null
+    let bestRank = Number.POSITIVE_INFINITY
     for (const worker of workers) {
-      if (!this.#withRoom(worker, task)) continue
+      const inHand = inHandOf(worker, holder)
+      if (!hasRoom(worker, inHand)) continue
       const isLast = worker.isLate || worker.pid === shunned
-      const rank = this.#inHand(worker, task) + (isLast ? Number.MAX_SAFE_INTEGER / 2 : 0)
-      if (!best || rank < best.rank || (rank === best.rank && worker.turn < best.worker.turn)) best = { worker, rank }
+      const rank = isLast ? inHand + Number.MAX_SAFE_INTEGER / 2 : inHand
+      if (best && (rank > bestRank || (rank === bestRank && worker.turn > best.turn))) continue
+      best = worker
+      bestRank = rank
     }
-    return best?.worker ?? null
+    return best
   }
 
   #withRoom(worker: Worker | undefined, task: TaskRow): Worker | null {
-    if (!worker || worker.isStalled) return null
-    return worker.capacity === null || this.#inHand(worker, task) < worker.capacity ? worker : null
-  }
-
-  /** Tasks in hand, not counting this one: an offer that lapsed may go to the same worker again. */
-  #inHand(worker: Worker, task: TaskRow | null): number {
-    const count = this.#hands.get(worker.pid)?.count ?? 0
-    return task && handOf(task) === worker.pid ? count - 1 : count
+    return worker && hasRoom(worker, inHandOf(worker, handOf(task))) ? worker : null
   }
 
   moved(before: TaskRow | null, after: TaskRow): void {
@@ -209,6 +211,15 @@ export class Placement implements Dispatcher {
       for (const queue of queuesOf({ group, pid })) if (this.#backlog.has(queue)) this.#relieved.add(queue)
     }
   }
+}
+
+/** Tasks in hand without one that `holder` has: an offer that lapsed may go to the same worker again. */
+function inHandOf({ hand, pid }: Worker, holder: string | null): number {
+  return pid === holder ? hand.count - 1 : hand.count
+}
+
+function hasRoom({ isStalled, capacity }: Worker, inHand: number): boolean {
+  return !isStalled && (capacity === null || inHand < capacity)
 }
 
 /** The queues that a worker reads. */
