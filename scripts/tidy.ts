@@ -45,11 +45,19 @@ const NO_NODE: Readonly<Record<string, readonly string[]>> = {
   protocol: [],
   engine: [],
   store: ['src/sqlite/'],
-  sdk: ['src/platform-node.ts'],
+  sdk: ['src/platform-node.ts', 'src/heartbeat-thread.ts'],
 }
 
 /** The files in which clock, chance, timers, process and console are reached for; everything else is given them. */
-const AMBIENT_FILES = ['main.ts', 'log.ts', 'output.ts', 'platform.ts', 'platform-node.ts', 'listen.ts']
+const AMBIENT_FILES = [
+  'main.ts',
+  'log.ts',
+  'output.ts',
+  'platform.ts',
+  'platform-node.ts',
+  'heartbeat-thread.ts',
+  'listen.ts',
+]
 
 const AMBIENT: readonly (readonly [name: string, pattern: RegExp])[] = [
   ['Date.now', /\bDate\s*\.\s*now\b/g],

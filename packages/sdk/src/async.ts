@@ -23,7 +23,7 @@ import type {
   Return,
 } from './types.ts'
 
-export type { LocalOptions, RegisterOptions, ResonateOptions, StopOptions } from './client.ts'
+export type { LocalOptions, RegisterOptions, ResonateOptions, SignalOptions, StopOptions } from './client.ts'
 export type { LatentOptions, SleepOptions } from './context.ts'
 export { type Encryptor, NoopEncryptor } from './engine/codec.ts'
 export {

@@ -46,6 +46,16 @@ export interface ResonateOptions {
   encryptor?: Encryptor
   /** A network of the published SDK's interface, instead of HTTP. */
   network?: Network
+  /**
+   * How long the event loop may be blocked before the tasks of this process are left to others, ms. Until then a thread renews
+   * them, where there are threads. @default the ttl
+   */
+  lagLimit?: number
+  /**
+   * Stops this client on SIGTERM and SIGINT; a second signal ends the process as if nobody listened. With an `exitCode` the
+   * process is ended with it once everything is put down, else it ends when nothing is left to do. @default false
+   */
+  signals?: boolean | SignalOptions
   /** Tasks in hand at once, at most; suspended ones do not count. @default 1000 */
   concurrency?: number
   /** Suspended functions kept in memory. @default 10000 functions of 256 MB of values in all */
@@ -66,6 +76,11 @@ export interface RegisterOptions {
   version?: number
   /** How this function is retried where a call says nothing else. */
   retryPolicy?: RetryPolicy
+}
+
+export interface SignalOptions extends StopOptions {
+  /** Absent: the process is not ended by us. */
+  readonly exitCode?: number
 }
 
 export interface StopOptions {
@@ -110,6 +125,8 @@ export class Client {
   readonly #listeners: Listeners
   readonly #ask: Asker
   #stopping: Promise<void> | undefined
+  /** Removes the signal handlers. */
+  #deafen: (() => void) | undefined
 
   protected constructor(options: ResonateOptions, retryPolicy: RetryPolicy) {
     const platform = options.platform ?? systemPlatform()
@@ -134,6 +151,7 @@ export class Client {
     this.#worker = new Worker({
       pid: this.pid,
       ttl,
+      lagLimitMs: checkedMs('lagLimit', options.lagLimit ?? ttl),
       concurrency: options.concurrency ?? CONCURRENCY,
       framesMax: options.frames?.count ?? FRAMES_MAX,
       frameCharsMax: options.frames?.bytes ?? FRAME_BYTES_MAX,
@@ -152,6 +170,7 @@ export class Client {
       isRunning: (id) => this.#worker.isRunning(id),
     })
     this.#transport.receive((message) => this.#take(message))
+    if (options.signals) this.#heed(options.signals === true ? {} : options.signals)
     // At the next macrotask, when what a program registers at its start is there to be told of.
     const capacity = options.concurrency ?? CONCURRENCY
     platform.defer(() => {
@@ -188,7 +207,18 @@ export class Client {
     return this.#stopping
   }
 
+  /** Stops at the first signal. The handler goes with it, so that a second one has the effect it always has. */
+  #heed({ exitCode, ...stop }: SignalOptions): void {
+    const { onSignal, exit } = this.#platform
+    this.#deafen = onSignal?.(() => {
+      void this.stop(stop).then(() => {
+        if (exitCode !== undefined) exit?.(exitCode)
+      })
+    })
+  }
+
   async #stop(graceMs: number): Promise<void> {
+    this.#deafen?.()
     this.#transport.close()
     await this.#worker.stop(graceMs)
     this.#listeners.stop()

@@ -1,7 +1,7 @@
 // The root entry: durable functions as generators (`yield*`) or as async functions (`await`), on one engine.
 // What is exported here is what users may rely on; everything else is inside.
 
-export type { LocalOptions, RegisterOptions, ResonateOptions, StopOptions } from './client.ts'
+export type { LocalOptions, RegisterOptions, ResonateOptions, SignalOptions, StopOptions } from './client.ts'
 export type { LatentOptions, SleepOptions } from './context.ts'
 export { Codec, type Encryptor, NoopEncryptor } from './engine/codec.ts'
 export {

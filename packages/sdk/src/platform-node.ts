@@ -1,14 +1,48 @@
-// Requests by node:http and node:https over kept-alive connections. Loaded only where there is Node; it must do nothing
-// that the fetch port of platform.ts does not do as well.
+// What only Node gives: requests by node:http and node:https over kept-alive connections, and a thread that renews leases.
+// Loaded only where there is Node; without it everything still works, by fetch and by timers.
 
 import http, { type IncomingMessage } from 'node:http'
 import https from 'node:https'
-import type { HttpPort, HttpRequestOptions, HttpStreamOptions } from './platform.ts'
+import { Worker } from 'node:worker_threads'
+import type { HttpPort, HttpRequestOptions, HttpStreamOptions, Pacemaker, PacemakerOptions } from './platform.ts'
 
 /** Sockets that wait for the next request; one more is opened when all are busy. */
 const SOCKETS_FREE_MAX = 16
 /** Below the server's own keep-alive, so that it is this side that closes. */
 const SOCKET_IDLE_MS = 4_000
+
+/** What the loop and the thread share: when the loop last turned, monotonic ms, and how many tasks are held. */
+export const SHARED = { turnedAt: 0, tasks: 1 } as const
+
+export interface PacemakerData extends PacemakerOptions {
+  readonly shared: SharedArrayBuffer
+}
+
+/** A clock that all threads of a process read alike. */
+export function monotonicMs(): number {
+  return Number(process.hrtime.bigint() / 1_000_000n)
+}
+
+/** Starts the thread. It begins at once, also when this loop is blocked from now on. */
+export function startPacemaker(options: PacemakerOptions): Pacemaker {
+  const shared = new SharedArrayBuffer(2 * BigInt64Array.BYTES_PER_ELEMENT)
+  const cells = new BigInt64Array(shared)
+  const turned = () => void Atomics.store(cells, SHARED.turnedAt, BigInt(monotonicMs()))
+  turned()
+  const isSource = import.meta.url.endsWith('.ts')
+  const file = isSource
+    ? new URL('./heartbeat-thread.ts', import.meta.url)
+    : new URL('./heartbeat-thread.js', import.meta.url)
+  const thread = new Worker(file, { workerData: { ...options, shared } satisfies PacemakerData, execArgv: [] })
+  thread.unref()
+  // Without the thread, in a bundle that left its file out for instance, the loop's own beats go on.
+  thread.on('error', () => {})
+  return {
+    turned,
+    held: (tasks) => void Atomics.store(cells, SHARED.tasks, BigInt(tasks)),
+    stop: () => void thread.terminate(),
+  }
+}
 
 export function agentHttp(): HttpPort {
   const options = {

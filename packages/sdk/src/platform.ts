@@ -17,6 +17,33 @@ export interface Platform {
   /** What operators are told about this process. */
   readonly host: string
   readonly http: HttpPort
+  /** Memory of this process, where it can be known. */
+  rssBytes?(): number | undefined
+  /** Starts a thread that renews leases while the event loop is blocked; undefined where there are none. */
+  pacemaker?(options: PacemakerOptions): Pacemaker | undefined
+  /** Calls `fn` on SIGTERM and SIGINT; returns its removal. Absent where there are no signals. */
+  onSignal?(fn: () => void): () => void
+  /** Ends the process. Called only where a user's option says so. */
+  exit?(code: number): void
+}
+
+/** What renews leases from a thread needs to know: where to, as whom, and for how long. */
+export interface PacemakerOptions {
+  readonly url: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly head: Readonly<Record<string, unknown>>
+  readonly pid: string
+  readonly ttlMs: number
+  /** A loop that has not turned for this long is stuck: its leases are left to end. */
+  readonly lagLimitMs: number
+}
+
+export interface Pacemaker {
+  /** The loop turns. */
+  turned(): void
+  /** How many tasks there are to renew. */
+  held(tasks: number): void
+  stop(): void
 }
 
 export interface HttpResponse {
@@ -50,11 +77,16 @@ export interface HttpStreamOptions {
 type Immediate = (fn: () => void) => unknown
 
 interface NodeProcess {
+  on(signal: string, fn: () => void): void
+  off(signal: string, fn: () => void): void
+  exit(code: number): void
+  memoryUsage?: { rss?(): number }
   readonly env: Record<string, string | undefined>
   readonly versions?: { readonly node?: string }
 }
 
 const nodeProcess = (globalThis as { process?: NodeProcess }).process
+const SIGNALS = ['SIGTERM', 'SIGINT']
 const immediate = (globalThis as { setImmediate?: Immediate }).setImmediate
 
 /** The platform of this runtime. */
@@ -73,6 +105,21 @@ export function systemPlatform(): Platform {
     env: (name) => nodeProcess?.env[name],
     host: nodeProcess?.env.HOSTNAME ?? 'unknown',
     http: nodeProcess?.versions?.node ? nodeHttp() : fetchHttp(),
+    ...(nodeProcess?.versions?.node ? nodeExtras(nodeProcess) : {}),
+  }
+}
+
+function nodeExtras(node: NodeProcess): Partial<Platform> {
+  return {
+    rssBytes: () => node.memoryUsage?.rss?.(),
+    pacemaker: (options) => nodePlatform?.startPacemaker(options),
+    onSignal(fn) {
+      for (const signal of SIGNALS) node.on(signal, fn)
+      return () => {
+        for (const signal of SIGNALS) node.off(signal, fn)
+      }
+    },
+    exit: (code) => node.exit(code),
   }
 }
 
@@ -116,10 +163,16 @@ async function readAll(response: Response, onText: (text: string) => void): Prom
   }
 }
 
+/** Loaded before anything can be held, since what is held came over its connections. */
+let nodePlatform: typeof import('./platform-node.ts') | undefined
+
 /** By `node:http` with kept-alive connections: a fraction of the work of Node's own `fetch` for a small request. */
 function nodeHttp(): HttpPort {
   const port = import('./platform-node.ts').then(
-    ({ agentHttp }) => agentHttp(),
+    (loaded) => {
+      nodePlatform = loaded
+      return loaded.agentHttp()
+    },
     () => fetchHttp(),
   )
   return {

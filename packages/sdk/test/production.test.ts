@@ -203,3 +203,26 @@ test('a worker whose lease ended lets go of its work', async () => {
   assert.deepEqual(effects.filter((effect) => effect.startsWith('second')).length, 1)
   await world.stop()
 })
+
+test('a worker that stops keeps renewing what it lets end, though its connection is gone', async () => {
+  const world = new World()
+  const program = (pid: string) => {
+    const resonate = world.resonate({ pid })
+    resonate.register('long', async () => {
+      await new Promise<void>((resolve) => world.platform.timer(60_000, resolve))
+      return pid
+    })
+    return resonate
+  }
+  const client = world.resonate({ pid: 'client', group: 'client' })
+  // A server takes no worker for dead in its first half minute.
+  await world.pass(60_000)
+  const one = program('one')
+  await world.pass(10)
+  const call = client.rpc('id', 'long')
+  await world.pass(1_000)
+  program('two')
+  await world.until(one.stop({ timeout: 120_000 }))
+  assert.equal(await world.until(call), 'one')
+  await world.stop()
+})

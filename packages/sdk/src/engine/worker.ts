@@ -40,6 +40,7 @@ export interface Host {
 export interface WorkerOptions {
   readonly pid: string
   readonly ttl: number
+  readonly lagLimitMs: number
   readonly concurrency: number
   /** Suspended executions kept in memory, count and estimated characters. */
   readonly framesMax: number
@@ -102,6 +103,7 @@ export class Worker implements Host {
     this.#heartbeat = new Heartbeat({
       pid: options.pid,
       ttl: options.ttl,
+      lagLimitMs: options.lagLimitMs,
       platform: options.platform,
       transport: options.transport,
       lost: (held) => this.#lost(held),
@@ -311,7 +313,10 @@ export class Worker implements Host {
   async stop(graceMs: number): Promise<void> {
     this.#isStopping = true
     this.#offers.clear()
-    if (this.#inHand > 0 && graceMs > 0) await this.#drain(graceMs)
+    if (this.#inHand > 0 && graceMs > 0) {
+      this.#heartbeat.leave()
+      await this.#drain(graceMs)
+    }
     for (const execution of [...this.#executions.values()]) {
       if (execution.state === 'active') execution.release()
       else execution.lose()

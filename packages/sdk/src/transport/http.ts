@@ -12,6 +12,7 @@ import type { Logger } from '../log.ts'
 import type { Platform } from '../platform.ts'
 import {
   type Call,
+  type Door,
   isPassing,
   type Reply,
   type SendOptions,
@@ -67,6 +68,7 @@ export class HttpTransport implements Transport {
   readonly #platform: Platform
   readonly #base: string
   readonly #headers: Record<string, string>
+  readonly #head: Record<string, unknown>
   readonly #queue: Parcel[] = []
   readonly #waits = new Set<() => void>()
   readonly #stopping = new AbortController()
@@ -91,12 +93,17 @@ export class HttpTransport implements Transport {
       ...options.headers,
       ...(token ? { authorization: `Bearer ${token}` } : {}),
     }
+    this.#head = { version: PROTOCOL_VERSION, ...(token ? { auth: token } : {}) }
     this.unicast = `poll://uni@${group}/${pid}`
     this.anycast = `poll://any@${group}/${pid}`
   }
 
   get batches(): boolean {
     return this.#batches ?? false
+  }
+
+  get door(): Door {
+    return { url: `${this.#base}/`, headers: this.#headers, head: this.#head }
   }
 
   match(target: string): string {
@@ -305,11 +312,11 @@ export class HttpTransport implements Transport {
     }
   }
 
-  #envelope({ kind, data }: Call): string {
-    const { token } = this.#options
+  #envelope({ kind, data, head: more }: Call): string {
     this.#corrId += 1
-    const head = { corrId: `${this.#corrId}`, version: PROTOCOL_VERSION, ...(token ? { auth: token } : {}) }
-    return JSON.stringify({ kind, head, data: this.#batches ? data : withInnerHeads(data, head) })
+    const head = { corrId: `${this.#corrId}`, ...this.#head }
+    const whole = this.#batches ? data : withInnerHeads(data, head)
+    return JSON.stringify({ kind, head: more ? { ...head, ...more } : head, data: whole })
   }
 
   async #listen(facts: () => WorkerFacts): Promise<void> {

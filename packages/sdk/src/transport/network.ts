@@ -84,13 +84,13 @@ export class NetworkTransport implements Transport {
     await this.#network.stop()
   }
 
-  async #sendOne({ kind, data }: Call, untilAt: number): Promise<Reply> {
+  async #sendOne({ kind, data, head: more }: Call, untilAt: number): Promise<Reply> {
     for (let attempt = 0; ; attempt++) {
       if (this.#isStopped) throw errors.stopped()
       try {
         const head = { corrId: this.#platform.uuid(), version: PROTOCOL_VERSION }
         const whole = withInnerHeads(data, head) as Record<string, unknown>
-        const request = { kind, head, data: whole } satisfies RequestEnvelope
+        const request = { kind, head: { ...head, ...more }, data: whole } satisfies RequestEnvelope
         const response: ResponseEnvelope = await this.#network.send(request)
         const { status } = response.head
         if (!isPassing(status)) return { status, data: response.data, repeated: attempt > 0 }

@@ -7,6 +7,8 @@ import type { Message } from '@resonatehq/protocol'
 export interface Call {
   readonly kind: string
   readonly data: object
+  /** More for the head of the envelope. */
+  readonly head?: Readonly<Record<string, unknown>>
 }
 
 export interface Reply {
@@ -16,6 +18,12 @@ export interface Reply {
   readonly data: unknown
   /** The request was sent more than once, so a 409 may be the echo of its own success. */
   readonly repeated: boolean
+}
+
+export interface Door {
+  readonly url: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly head: Readonly<Record<string, unknown>>
 }
 
 export interface SendOptions {
@@ -30,6 +38,8 @@ export interface Transport {
   readonly anycast: string
   /** Whether a group of requests costs one round trip. */
   readonly batches: boolean
+  /** How another thread can send a request by itself; absent where that makes no sense. */
+  readonly door?: Door
   /** The address that a target means: a bare name is a group. */
   match(target: string): string
   /**

@@ -1,0 +1,80 @@
+// Real processes: an event loop that is really blocked, signals that are really sent.
+
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { Resonate } from '@resonatehq/sdk'
+import { serve, startWorker } from './servers.ts'
+
+function caller(t: TestContext, url: string, group = 'callers'): Resonate {
+  const resonate = new Resonate({ url, group, logLevel: 'error' })
+  t.after(() => resonate.stop({ timeout: 0 }))
+  return resonate
+}
+
+/** Another worker of the group, in this process. */
+function other(t: TestContext, url: string): void {
+  caller(t, url, 'blocked').register('block', () => 'by the other')
+}
+
+test('a worker whose event loop is blocked keeps its task for as long as the limit allows', async (t) => {
+  const { url } = await serve(t)
+  const worker = startWorker(t, { URL: url, TTL: '1500', LAG_LIMIT: '60000' })
+  await worker.says('ready')
+  const client = caller(t, url)
+  const call = client.rpc('id', 'block', 4_000, client.options({ target: 'blocked' }))
+  await worker.says('blocking')
+  other(t, url)
+  assert.equal(await call, 'blocked')
+})
+
+for (const how of ['offered', 'started here with run']) {
+  test(`a worker that is stuck loses its work to another: ${how}`, async (t) => {
+    const { url } = await serve(t)
+    const run: Record<string, string> = how === 'offered' ? {} : { RUN_ID: 'id', RUN_MS: '20000' }
+    const worker = startWorker(t, { URL: url, TTL: '300', LAG_LIMIT: '400', ...run })
+    await worker.says('ready')
+    const client = caller(t, url)
+    const to = client.options({ target: 'blocked' })
+    const call = how === 'offered' ? client.rpc('id', 'block', 20_000, to) : undefined
+    await worker.says('blocking')
+    other(t, url)
+    assert.equal(await (call ?? (await client.get('id')).result()), 'by the other')
+  })
+}
+
+test('a worker that gets SIGTERM ends what it has in hand and exits with the code it was told', async (t) => {
+  const { url } = await serve(t)
+  const worker = startWorker(t, { URL: url, EXIT_CODE: '7' })
+  await worker.says('ready')
+  const client = caller(t, url)
+  const call = client.rpc('id', 'linger', 300, client.options({ target: 'blocked' }))
+  await worker.says('lingering')
+  worker.child.kill('SIGTERM')
+  assert.equal(await call, 'lingered')
+  assert.equal(await worker.ended(), 7)
+})
+
+test('without an exit code a worker that was stopped by a signal ends when nothing is left to do', async (t) => {
+  const { url } = await serve(t)
+  const worker = startWorker(t, { URL: url })
+  await worker.says('ready')
+  const client = caller(t, url)
+  const call = client.rpc('id', 'linger', 100, client.options({ target: 'blocked' }))
+  await worker.says('lingering')
+  worker.child.kill('SIGINT')
+  assert.equal(await call, 'lingered')
+  assert.equal(await worker.ended(), 0)
+})
+
+test('a second signal ends the worker at once', async (t) => {
+  const { url } = await serve(t)
+  const worker = startWorker(t, { URL: url, EXIT_CODE: '7' })
+  await worker.says('ready')
+  const client = caller(t, url)
+  await client.beginRpc('id', 'linger', 60_000, client.options({ target: 'blocked' }))
+  await worker.says('lingering')
+  worker.child.kill('SIGTERM')
+  await worker.says('stopping')
+  worker.child.kill('SIGINT')
+  assert.equal(await worker.ended(), 'SIGINT')
+})
