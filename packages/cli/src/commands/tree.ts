@@ -112,7 +112,8 @@ export function treeText(tree: Tree, now: number): string {
 }
 
 function lineText(promise: PromiseRecord, now: number): string {
-  const func = callOf(promise)?.func
+  // A function written in place has no name to show.
+  const func = callOf(promise)?.func || undefined
   const kind = func === undefined ? kindOf(promise) : `${kindOf(promise)} ${printable(func)}`
   const state = `${stateIcon(promise.state)} ${STATE_WORDS[promise.state]}`
   return `${printable(promise.id)} ${state} (${kind}) ${elapsedText(promise, now)}`
