@@ -10,6 +10,10 @@
 // E5. The next local function starts only when the settlement of the one before is answered. The function that called them
 //     may run ahead of that answer (`early`), where a refusal could only mean E4.
 // E6. An operation's promise is created after that of the function which called it.
+// E7. A local function starts only when the promises elsewhere that were begun before it exist: it may be told their ids, and hand
+//     them to whoever settles them.
+// E7. What is awaited elsewhere while a function runs on here is watched: the server tells when one is settled, and then all of
+//     them are looked at together. So a race between a step and a sleep ends when the sleep does.
 
 import type { PromiseRecord, Settlement, TaskRecord, Value } from '@resonatehq/protocol'
 import type { Call, Reply } from '../transport/transport.ts'
@@ -26,6 +30,8 @@ import type { Host } from './worker.ts'
 const SLOW_STEP_MS = 50
 /** Promises that one suspend awaits at most; past it the rest is awaited by a later one. */
 const AWAITED_MAX = 10_000
+/** How often what is watched is looked at although nobody told anything, ms. */
+const LOOK_AGAIN_MS = 30_000
 
 export type ExecutionState = 'active' | 'suspending' | 'suspended' | 'resuming' | 'over'
 
@@ -100,10 +106,18 @@ export class Execution {
   readonly #pending = new Set<Operation>()
   /** Settlements that the calling function has run ahead of. */
   #early = 0
+  /** Promises elsewhere whose creation is not answered. */
+  #unborn = 0
+  /** Local functions that wait until neither of both is left. */
   #afterEarly: (() => void)[] = []
   #order = 0
   #outcome: Outcome | undefined
   #isWaking = false
+  /** Cancels the next look at what is awaited elsewhere while functions run here. */
+  #watch: (() => void) | undefined
+  readonly #watched = new Set<string>()
+  /** Something watched was settled while the task was being taken up again. */
+  #isLookDue = false
   readonly #cancels = new Set<() => void>()
 
   constructor(host: Host, { task, promise, preload, isComplete }: ExecutionClaim) {
@@ -292,10 +306,17 @@ export class Execution {
     return waitMs === null || this.#host.now() + waitMs >= call.timeoutAt ? null : waitMs
   }
 
-  /** After every settlement that the workflow has run ahead of is answered. */
+  /** After every settlement that the workflow has run ahead of, and every creation elsewhere, is answered. */
   #whenDurable(run: () => void): void {
-    if (this.#early === 0) run()
+    if (this.#early === 0 && this.#unborn === 0) run()
     else this.#afterEarly.push(run)
+  }
+
+  #nowDurable(): void {
+    if (this.#early > 0 || this.#unborn > 0) return
+    const waiting = this.#afterEarly
+    this.#afterEarly = []
+    for (const run of waiting) run()
   }
 
   // Requests.
@@ -306,6 +327,7 @@ export class Execution {
     if (caller?.creation === 'none') this.#create(caller)
     operation.creation = 'queued'
     const { id, call } = operation
+    if (call.kind === 'remote') this.#unborn += 1
     const { timeoutAt, tags } = call
     const param = call.kind === 'local' ? { func: call.name, version: call.version } : call.param
     this.#encode(param, `The call of '${id}'`, (value) => {
@@ -325,6 +347,12 @@ export class Execution {
     const waiting = operation.onCreated
     operation.onCreated = []
     for (const run of waiting) run()
+    if (call.kind === 'remote') this.#born()
+  }
+
+  #born(): void {
+    this.#unborn -= 1
+    this.#nowDurable()
   }
 
   #settle(operation: Operation, outcome: Outcome): void {
@@ -378,6 +406,52 @@ export class Execution {
     const rest = this.#awaited().filter(({ creation }) => creation === 'done')
     if (rest.length === 0 || rest.length > LOOKED_AT_MAX) return
     for (const other of rest) if (other !== operation) this.#get(other)
+  }
+
+  /** Functions run here while others are awaited elsewhere: soon it is worth asking to be told. */
+  #watchSoon(): void {
+    if (this.#watch || this.#pending.size < 2) return
+    const look = () => {
+      const first = this.#watched.size === 0
+      this.#watchAwaited()
+      if (!first) this.#look()
+      this.#watch = this.#timer(LOOK_AGAIN_MS, look)
+    }
+    this.#watch = this.#timer(SLOW_STEP_MS, look)
+  }
+
+  /** No pass, nothing to watch: what a suspended task awaits wakes the task. */
+  #watchNoMore(): void {
+    this.#watch?.()
+    this.#watch = undefined
+    for (const id of this.#watched) this.#host.unwatch(id, this)
+    this.#watched.clear()
+  }
+
+  #watchAwaited(): void {
+    for (const operation of this.#awaited().slice(0, ASKED_MAX)) {
+      const { id } = operation
+      if (operation.creation !== 'done' || this.#watched.has(id)) continue
+      this.#watched.add(id)
+      this.#host.watch(id, this)
+      const data = { awaited: id, address: this.#host.transport.unicast }
+      this.#push({ kind: 'promise.register_listener', data }, { operation, isOpen: false }, (reply) => {
+        if (reply.status === 200 && (reply.data as { promise: PromiseRecord }).promise.state !== 'pending') this.#look()
+      })
+    }
+  }
+
+  /** The server says that a promise which is watched here is settled. */
+  toldOf(id: string): void {
+    if (!this.#watched.has(id)) return
+    if (this.state === 'resuming') this.#isLookDue = true
+    else this.#look()
+  }
+
+  /** All at once, so that the order in which they were settled is seen (E3). */
+  #look(): void {
+    if (this.state !== 'active') return
+    for (const operation of this.#awaited().slice(0, ASKED_MAX)) if (operation.creation === 'done') this.#get(operation)
   }
 
   #get(operation: Operation): void {
@@ -516,6 +590,7 @@ export class Execution {
     const waiting = operation.onCreated
     operation.onCreated = []
     for (const run of waiting) run()
+    if (operation.call.kind === 'remote') this.#born()
     this.touch()
   }
 
@@ -564,10 +639,7 @@ export class Execution {
       )
       return this.release()
     }
-    if (this.#early > 0) return
-    const waiting = this.#afterEarly
-    this.#afterEarly = []
-    for (const run of waiting) run()
+    this.#nowDurable()
   }
 
   // The end of a pass.
@@ -582,6 +654,7 @@ export class Execution {
     if (this.state !== 'active') return
     this.#handOver()
     if (this.#isIdle()) this.#end()
+    else this.#watchSoon()
     this.#flush()
   }
 
@@ -683,6 +756,7 @@ export class Execution {
 
   #putDown(): void {
     if (this.state !== 'suspending') return
+    this.#watchNoMore()
     this.state = 'suspended'
     this.#host.suspended(this)
     this.touch()
@@ -711,6 +785,8 @@ export class Execution {
       this.#host.resumed(this)
       for (const [at, operation] of asked.entries()) this.#got(operation, replies[at] as Reply)
       this.#readdress()
+      if (this.#isLookDue) this.#look()
+      this.#isLookDue = false
       this.#handOver()
       this.touch()
     } catch (cause) {
@@ -796,6 +872,7 @@ export class Execution {
 
   #over(ending: Ending): void {
     if (this.isOver) return
+    this.#watchNoMore()
     this.state = 'over'
     this.#outbox = []
     this.#arrivals = []
