@@ -385,6 +385,7 @@ export class Client {
       case 'execute':
         return this.#worker.offer(message.data.task)
       case 'unblock':
+        this.#worker.told(message.data.promise.id)
         return this.#listeners.notify(message.data.promise)
       case 'revoke':
         return this.#worker.revoke(message.data.task)

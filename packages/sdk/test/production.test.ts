@@ -5,6 +5,7 @@ import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import type { PromiseRecord, TaskRecord, Value } from '@resonatehq/protocol'
 import type { Context, Encryptor, Logger } from '@resonatehq/sdk'
+import type { Context as AsyncContext } from '@resonatehq/sdk/async'
 import { World } from '@resonatehq/sdk/testing'
 
 function collected(): { logger: Logger; said: string[] } {
@@ -224,5 +225,59 @@ test('a worker that stops keeps renewing what it lets end, though its connection
   program('two')
   await world.until(one.stop({ timeout: 120_000 }))
   assert.equal(await world.until(call), 'one')
+  await world.stop()
+})
+
+test('a race between a step and a sleep ends when the sleep does, and so it does in a replay', async () => {
+  const world = new World()
+  const seen: string[] = []
+  const program = (pid: string) => {
+    const resonate = world.asyncResonate({ pid, group: 'g' })
+    resonate.register('race', async (ctx: AsyncContext) => {
+      const slow = ctx.run(async function slow() {
+        await new Promise<void>((resolve) => world.platform.timer(20_000, resolve))
+        return 'step'
+      })
+      const winner = await Promise.race([slow, ctx.sleep(1_000).then(() => 'sleep')])
+      seen.push(`${pid} ${winner} ${world.now() - startAt < 2_000}`)
+      await slow
+      await ctx.sleep(60_000)
+      return winner
+    })
+    return resonate
+  }
+  const one = program('one')
+  const startAt = world.now()
+  const handle = await world.until(one.run<string>('id', 'race', one.options({ target: 'g' })))
+  await world.pass(30_000)
+  assert.deepEqual(seen, ['one sleep true'])
+  world.crash('one')
+  const two = program('two')
+  assert.equal(await world.until((await world.until(two.get<string>(handle.id))).result()), 'sleep')
+  assert.deepEqual(seen, ['one sleep true', 'two sleep false'])
+  await world.stop()
+})
+
+test('what is awaited elsewhere wins a race against a step that goes on, which is then joined', async () => {
+  const world = new World()
+  const ends: string[] = []
+  const wait = (ms: number) => new Promise<void>((resolve) => world.platform.timer(ms, resolve))
+  const resonate = world.asyncResonate({ pid: 'w' })
+  resonate.register('elsewhere', () => wait(500).then(() => 'remote'))
+  resonate.register('race', async (ctx: AsyncContext) => {
+    const slow = ctx.run(async function slow() {
+      await wait(20_000)
+      ends.push('step')
+      return 'step'
+    })
+    const winner = await Promise.any([slow, ctx.rpc<string>('elsewhere')])
+    ends.push(winner)
+    return winner
+  })
+  const startAt = world.now()
+  const handle = await world.until(resonate.run<string>('id', 'race'))
+  assert.equal(await world.until(handle.result()), 'remote')
+  assert.deepEqual(ends, ['remote', 'step'])
+  assert.equal(world.now() - startAt, 20_000)
   await world.stop()
 })

@@ -118,6 +118,8 @@ export class Execution {
   readonly #watched = new Set<string>()
   /** Something watched was settled while the task was being taken up again. */
   #isLookDue = false
+  /** The last remote result that was handed over, and how many operations had begun by then. */
+  #remoteWas = { settledAt: Number.NEGATIVE_INFINITY, order: 0 }
   readonly #cancels = new Set<() => void>()
 
   constructor(host: Host, { task, promise, preload, isComplete }: ExecutionClaim) {
@@ -245,7 +247,7 @@ export class Execution {
     const done = (outcome: Outcome) => {
       isDone = true
       cancel()
-      this.#settle(operation, outcome)
+      this.#settleInTurn(operation, outcome)
     }
     let cancel = () => {}
     this.#attempt({ call, id, parentId: frame.facts.id, operation, parent: frame, done }, 1)
@@ -353,6 +355,21 @@ export class Execution {
   #born(): void {
     this.#unborn -= 1
     this.#nowDurable()
+  }
+
+  /** A remote result of this very millisecond was handed over while this step ran: in a replay the step must not come first. */
+  #isTooSoon({ order }: Operation): boolean {
+    const { settledAt, order: begun } = this.#remoteWas
+    return order <= begun && this.#host.now() === settledAt
+  }
+
+  #settleInTurn(operation: Operation, outcome: Outcome): void {
+    if (!this.#isTooSoon(operation)) return this.#settle(operation, outcome)
+    this.busy += 1
+    this.#timer(1, () => {
+      this.busy -= 1
+      this.#settle(operation, outcome)
+    })
   }
 
   #settle(operation: Operation, outcome: Outcome): void {
@@ -598,6 +615,7 @@ export class Execution {
     if (this.#unknown > 0 || this.#arrivals.length === 0 || this.isOver) return
     const first = this.#arrivals.reduce((a, b) => (isBefore(b, a) ? b : a))
     this.#arrivals.splice(this.#arrivals.indexOf(first), 1)
+    if (rankOf(first.operation) === 2) this.#remoteWas = { settledAt: first.settledAt, order: this.#order }
     this.#conclude(first.operation, first.outcome)
     this.touch()
   }
@@ -918,8 +936,19 @@ const ASKED_MAX = 1_000
 
 type Encoded = { readonly ok: true; readonly value: Value } | { readonly ok: false; readonly error: unknown }
 
+/**
+ * By when they were settled. Of one millisecond: sleeps first, since whoever sees another's settlement sees that the sleep is
+ * over; then steps, since none is settled in the millisecond of a remote result that went before it (`#isTooSoon`).
+ */
 function isBefore(a: Arrival, b: Arrival): boolean {
-  return a.settledAt === b.settledAt ? a.operation.order < b.operation.order : a.settledAt < b.settledAt
+  if (a.settledAt !== b.settledAt) return a.settledAt < b.settledAt
+  const [first, second] = [rankOf(a.operation), rankOf(b.operation)]
+  return first === second ? a.operation.order < b.operation.order : first < second
+}
+
+function rankOf({ call }: Operation): number {
+  if (call.kind === 'local') return 1
+  return call.tags['resonate:timer'] === 'true' ? 0 : 2
 }
 
 /** The answer to the request inside a fence; that to the fence itself where it was refused. */

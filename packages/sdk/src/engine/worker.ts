@@ -35,6 +35,9 @@ export interface Host {
   suspended(execution: Execution): void
   resumed(execution: Execution): void
   ended(execution: Execution, ending: Ending): void
+  /** Has `execution` told when a promise is settled that it asked to be told of. */
+  watch(id: string, execution: Execution): void
+  unwatch(id: string, execution: Execution): void
 }
 
 export interface WorkerOptions {
@@ -83,6 +86,8 @@ export class Worker implements Host {
   #restingChars = 0
   readonly #acquiring = new Map<string, number>()
   readonly #offers = new Map<string, TaskRef>()
+  /** Who wants to be told when a promise is settled. */
+  readonly #watching = new Map<string, Set<Execution>>()
   #inHand = 0
   #isStopping = false
   #drained: (() => void) | undefined
@@ -227,6 +232,22 @@ export class Worker implements Host {
     this.#heartbeat.hold(execution)
     this.#inHand += 1
     execution.start()
+  }
+
+  watch(id: string, execution: Execution): void {
+    const watching = this.#watching.get(id) ?? new Set()
+    this.#watching.set(id, watching.add(execution))
+  }
+
+  unwatch(id: string, execution: Execution): void {
+    const watching = this.#watching.get(id)
+    watching?.delete(execution)
+    if (watching?.size === 0) this.#watching.delete(id)
+  }
+
+  /** The server says that a promise is settled. */
+  told(id: string): void {
+    for (const execution of this.#watching.get(id) ?? []) execution.toldOf(id)
   }
 
   suspended(execution: Execution): void {
