@@ -19,6 +19,7 @@ export interface Frame {
 export class Table {
   readonly #out: NodeJS.WriteStream
   #height = 0
+  #shownAt = 0
 
   constructor(out: NodeJS.WriteStream) {
     this.#out = out
@@ -28,7 +29,11 @@ export class Table {
     return this.#out.isTTY === true
   }
 
-  show(frame: Frame): void {
+  /** May be called as often as one likes; shows the last frame in any case. */
+  show(frame: Frame, { isLast }: { isLast: boolean }): void {
+    const isDue = Date.now() - this.#shownAt >= (this.isLive ? 200 : 1_000)
+    if (!isDue && !isLast) return
+    this.#shownAt = Date.now()
     if (!this.isLive) return this.#line(frame)
     const lines = [
       `  ${bar(frame.done / frame.orders)} ${frame.done}/${frame.orders} orders   backlog ${frame.backlog}   ${frame.perSecond} orders/s`,
