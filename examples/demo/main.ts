@@ -58,7 +58,7 @@ async function watch(resonate: Resonate, startedAt: number): Promise<void> {
   // Looks often whatever is shown: a group that is fast would be done before the crash that the story is about.
   for await (const _ of setInterval(100)) {
     const effects = readEffects()
-    const done = effects.filter(({ step }) => step === 'ship').length
+    const done = new Set(effects.filter(({ step }) => step === 'ship').map(({ orderId }) => orderId)).size
     const holders = await heldBy(resonate)
     const rows = [...workers].map(([pid, { isKilled }]): Row => {
       const shipped = effects.filter((effect) => effect.pid === pid && effect.step === 'ship').length
