@@ -21,6 +21,7 @@ import type {
   ResonateHandle,
   ResonateSchedule,
   Return,
+  TypedContextClient,
 } from './types.ts'
 
 export type { LocalOptions, RegisterOptions, ResonateOptions, SignalOptions, StopOptions } from './client.ts'
@@ -35,7 +36,16 @@ export {
 export type { CallOptions, Options } from './engine/options.ts'
 export { Constant, Exponential, Linear, Never, type RetryPolicy } from './engine/retry.ts'
 export { ConsoleLogger, type Logger, type LogLevel } from './log.ts'
-export type { AnyFunc, DetachedHandle, Info, ResonateHandle, ResonateSchedule } from './types.ts'
+export type {
+  AnyFunc,
+  DetachedHandle,
+  Info,
+  ResonateHandle,
+  ResonateSchedule,
+  TypedCall,
+  TypedClient,
+  TypedContextClient,
+} from './types.ts'
 
 // biome-ignore-start lint/suspicious/noExplicitAny: a function called by name takes and gives what only its worker knows.
 
@@ -59,6 +69,8 @@ export interface Context extends Info {
   promise<T = any>(options?: LatentOptions): DurablePromise<T>
   /** Waits, in no process, for milliseconds, `{for: ms}` or `{until: Date}`. */
   sleep(duration?: number | SleepOptions): DurablePromise<void>
+  /** The functions of a worker elsewhere, by its type alone: `ctx.client<typeof worker>({ target }).charge(42)`. */
+  client<W>(options?: CallOptions): TypedContextClient<W>
   options(options?: CallOptions): Options
   /** Ends this pass if the condition holds: nothing is settled, and the task is tried again. */
   panic(condition: boolean, message?: string): void

@@ -21,7 +21,8 @@ import { HttpTransport } from './transport/http.ts'
 import { LocalTransport } from './transport/local.ts'
 import { type Network, NetworkTransport } from './transport/network.ts'
 import type { Reply, Transport } from './transport/transport.ts'
-import type { ResonateHandle, ResonateSchedule } from './types.ts'
+import { byName, withDefaults } from './typed-client.ts'
+import type { ResonateHandle, ResonateSchedule, TypedClient } from './types.ts'
 import { VERSION } from './version.ts'
 
 export interface ResonateOptions {
@@ -190,6 +191,20 @@ export class Client {
   /** Options of one call, to be passed as its last argument. */
   options(options: CallOptions = {}): Options {
     return new Options(options)
+  }
+
+  /**
+   * The functions of a worker elsewhere, by its type alone. With `export const worker = { charge }` over there:
+   * `resonate.client<typeof worker>({ target: 'orders' }).charge('id', 42)`. `options` hold for every call.
+   */
+  client<W>(options: CallOptions = {}): TypedClient<W> {
+    const defaults = new Options(options)
+    return byName((name) => {
+      const begin = (id: string, all: unknown[], isAwaited: boolean) =>
+        this.beginRemote(id, name, withDefaults(all, defaults), isAwaited)
+      const call = async (id: string, ...all: unknown[]) => (await begin(id, all, true)).result()
+      return Object.assign(call, { begin: (id: string, ...all: unknown[]) => begin(id, all, false) })
+    })
   }
 
   /** A handle to a call, or to any promise, by its id. Throws ResonateError 1199 where there is none. */

@@ -16,6 +16,7 @@ import {
 import { type CallOptions, DEFAULT_TIMEOUT_MS, Options, splitOptions } from './engine/options.ts'
 import type { AnyFunction, Registered, Registry } from './engine/registry.ts'
 import { checkedRootId } from './ids.ts'
+import { byName, withDefaults } from './typed-client.ts'
 
 /** What contexts take from the client they belong to. */
 export interface ContextSource {
@@ -192,6 +193,15 @@ export class DurableContext {
 
   getDependency<T = unknown>(name: string): T | undefined {
     return this.#source.dependencies.get(name) as T | undefined
+  }
+
+  client(options: CallOptions = {}): object {
+    const defaults = new Options(options)
+    return byName(
+      (name) =>
+        (...all: unknown[]) =>
+          this.rpc(name, ...withDefaults(all, defaults)),
+    )
   }
 
   options(options: CallOptions = {}): Options {

@@ -34,5 +34,8 @@ export type {
   ResonateHandle,
   ResonateSchedule,
   Return,
+  TypedCall,
+  TypedClient,
+  TypedContextClient,
 } from './types.ts'
 export { VERSION } from './version.ts'

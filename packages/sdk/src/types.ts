@@ -114,6 +114,9 @@ export interface Context extends Info {
   /** Ends this pass unless the condition holds. */
   assert(condition: boolean, message?: string): Iterable<any, void, any>
 
+  /** The functions of a worker elsewhere, by its type alone: `ctx.client<typeof worker>({ target }).charge(42)`. */
+  client<W>(options?: CallOptions): TypedContextClient<W>
+
   options(options?: CallOptions): Options
   /** The clock, recorded. */
   readonly date: { now(): DurableCall<number> }
@@ -130,6 +133,26 @@ export interface ResonateFunc<F extends AnyFunc> {
   options(options?: CallOptions): Options
 }
 // biome-ignore-end lint/suspicious/noExplicitAny: end of the types above.
+
+/** The functions of a worker by name: `export const worker = { charge, ship }`, each registered under its name. */
+export type Functions<W> = { readonly [Name in keyof W as W[Name] extends AnyFunc ? Name : never]: W[Name] }
+
+/** Calls to the functions of a worker elsewhere, by its type alone. */
+export type TypedClient<W> = { readonly [Name in keyof Functions<W>]: TypedCall<Functions<W>[Name]> }
+
+export interface TypedCall<F> {
+  /** Calls it and waits for its result. */
+  (id: string, ...args: ParamsWithOptions<F>): Promise<Return<F>>
+  /** The same without waiting. */
+  begin(id: string, ...args: ParamsWithOptions<F>): Promise<ResonateHandle<Return<F>>>
+}
+
+/** The same inside a durable function: each call is an operation of its own. */
+export type TypedContextClient<W> = {
+  readonly [Name in keyof Functions<W>]: (
+    ...args: ParamsWithOptions<Functions<W>[Name]>
+  ) => DurableCall<Return<Functions<W>[Name]>>
+}
 
 /** A call that is under way or over, by its id. */
 export interface ResonateHandle<T> {

@@ -1,0 +1,122 @@
+// Types flow from a function to what its calls give. This file must compile, and each line marked as an error must be one:
+// `tsc` checks that. At run time it shows that the typed clients do what their types say.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Context } from '@resonatehq/sdk'
+import type { Context as AsyncContext, DurablePromise } from '@resonatehq/sdk/async'
+import { World } from '@resonatehq/sdk/testing'
+
+/** Compiles only where both types are the same. */
+function same<A, B>(_: (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false): void {}
+
+function charge(_: unknown, order: string, cents: number): { paid: number } {
+  return { paid: order.length + cents }
+}
+
+async function ship(_: unknown, order: string): Promise<string[]> {
+  return [order]
+}
+
+function* both(ctx: Context, order: string): Generator<unknown, number, unknown> {
+  const { paid } = yield* ctx.run(charge, order, 2)
+  return paid
+}
+
+/** What another package would export, of which only the type is used. */
+const worker = { charge, ship, both, version: 3 }
+
+test('results, arguments and handles have the types of the function, in the root entry', async () => {
+  const world = new World()
+  const resonate = world.resonate()
+  const registered = resonate.register(both)
+  resonate.register(charge)
+  resonate.register('later', async (ctx: Context) => {
+    const receipt = await ctx.run(charge, 'a', 1)
+    same<typeof receipt, { paid: number }>(true)
+    const things = await ctx.rpc(ship, 'a')
+    same<typeof things, string[]>(true)
+    const named = await ctx.rpc<Date>('elsewhere')
+    same<typeof named, Date>(true)
+    // @ts-expect-error: an argument is missing
+    ctx.run(charge, 'a')
+    // @ts-expect-error: an argument is of another type
+    ctx.rpc(ship, 5)
+  })
+  resonate.register('yielding', function* (ctx: Context) {
+    const receipt = yield* ctx.run(charge, 'a', 1)
+    same<typeof receipt, { paid: number }>(true)
+    const future = yield* ctx.beginRpc(both, 'a')
+    const paid = yield* future
+    same<typeof paid, number>(true)
+    const approved = yield* yield* ctx.promise<boolean>()
+    same<typeof approved, boolean>(true)
+  })
+  const paid = await world.until(registered.run('one', 'a'))
+  same<typeof paid, number>(true)
+  const handle = await world.until(resonate.beginRun('two', both, 'a'))
+  const result = await world.until(handle.result())
+  same<typeof result, number>(true)
+  // @ts-expect-error: an argument is of another type
+  const refused = () => registered.run('three', 5)
+  assert.equal(typeof refused, 'function')
+  assert.deepEqual([paid, result], [3, 3])
+  await world.stop()
+})
+
+test('a client has the types of a worker that it knows by its type alone', async () => {
+  const world = new World()
+  const served = world.resonate({ group: 'orders' })
+  served.register(charge)
+  served.register(ship)
+  const resonate = world.resonate({ group: 'front' })
+  const orders = resonate.client<typeof worker>({ target: 'orders' })
+  const receipt = await world.until(orders.charge('one', 'abc', 2))
+  same<typeof receipt, { paid: number }>(true)
+  const handle = await world.until(orders.ship.begin('two', 'abc'))
+  const shipped = await world.until(handle.result())
+  same<typeof shipped, string[]>(true)
+  // @ts-expect-error: no such function
+  const absent = () => orders.refund('three')
+  // @ts-expect-error: not a function
+  const version = () => orders.version('four')
+  // @ts-expect-error: an argument is missing
+  const short = () => orders.charge('five', 'abc')
+  assert.deepEqual(
+    [absent, version, short].map((each) => typeof each),
+    ['function', 'function', 'function'],
+  )
+  assert.deepEqual([receipt, shipped], [{ paid: 5 }, ['abc']])
+  await world.stop()
+})
+
+test('a workflow calls a worker that it knows by its type alone, in both styles', async () => {
+  const world = new World()
+  const served = world.resonate({ group: 'orders' })
+  served.register(charge)
+  served.register(ship)
+  const root = world.resonate({ group: 'root' })
+  const order = root.register('order', function* (ctx: Context) {
+    const orders = ctx.client<typeof worker>({ target: 'orders' })
+    const { paid } = yield* orders.charge('abc', 2)
+    same<typeof paid, number>(true)
+    const shipped = yield* orders.ship('abc', ctx.options({ timeout: 5_000 }))
+    same<typeof shipped, string[]>(true)
+    return { paid, shipped }
+  })
+  assert.deepEqual(await world.until(order.run('one')), { paid: 5, shipped: ['abc'] })
+  const later = world.asyncResonate({ group: 'async' })
+  const asyncOrder = later.register('asyncOrder', async (ctx: AsyncContext) => {
+    const orders = ctx.client<typeof worker>({ target: 'orders' })
+    const [receipt, shipped] = await Promise.all([orders.charge('abc', 2), orders.ship('abc')])
+    same<typeof receipt, { paid: number }>(true)
+    const running: DurablePromise<{ paid: number }> = ctx.run(charge, 'a', 1)
+    same<Awaited<typeof running>, { paid: number }>(true)
+    return shipped.length + (await running).paid
+  })
+  const handle = await world.until(asyncOrder.run('two'))
+  const sum = await world.until(handle.result())
+  same<typeof sum, number>(true)
+  assert.equal(sum, 3)
+  await world.stop()
+})
