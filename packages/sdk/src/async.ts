@@ -34,7 +34,7 @@ export {
   ResonateTimeoutException,
 } from './engine/errors.ts'
 export type { CallOptions, Options } from './engine/options.ts'
-export { Constant, Exponential, Linear, Never, type RetryPolicy } from './engine/retry.ts'
+export { Constant, Exponential, Linear, Never, type RetryOptions, type RetryPolicy } from './engine/retry.ts'
 export { ConsoleLogger, type Logger, type LogLevel } from './log.ts'
 export type {
   AnyFunc,

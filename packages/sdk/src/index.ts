@@ -12,7 +12,7 @@ export {
   type ServerError,
 } from './engine/errors.ts'
 export type { CallOptions, Options } from './engine/options.ts'
-export { Constant, Exponential, Linear, Never, type RetryPolicy } from './engine/retry.ts'
+export { Constant, Exponential, Linear, Never, type RetryOptions, type RetryPolicy } from './engine/retry.ts'
 export { ConsoleLogger, type Logger, type LogLevel } from './log.ts'
 export { type HttpPort, type Platform, systemPlatform } from './platform.ts'
 export type { PromiseSearch, Promises } from './promises.ts'

@@ -304,7 +304,7 @@ export class Execution {
     const isWorkflow = frame.isLazy || frame.sequence > 0
     const policy: RetryPolicy | undefined = call.retryPolicy ?? (isWorkflow ? undefined : this.#host.retryPolicy)
     if (!policy || isFinal(error, call.nonRetryable)) return null
-    const waitMs = policy.next(frame.facts.attempt)
+    const waitMs = policy.next(frame.facts.attempt, this.#host.random)
     return waitMs === null || this.#host.now() + waitMs >= call.timeoutAt ? null : waitMs
   }
 

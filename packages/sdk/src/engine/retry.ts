@@ -2,30 +2,41 @@
 // The waits are those of the published SDK: the first exponential one is delay × factor.
 
 export interface RetryPolicy {
-  /** How long to wait after the given attempt failed, ms; null to give up. */
-  next(attempt: number): number | null
+  /** How long to wait after the given attempt failed, ms; null to give up. `random` is what a jitter is drawn from. */
+  next(attempt: number, random?: () => number): number | null
   /** As it travels with a remote call. */
   encode(): { type: string; data: Record<string, number> }
 }
 
 const MANY = Number.MAX_SAFE_INTEGER
 
+export interface RetryOptions {
+  /** Ms. @default 1000 */
+  readonly delay?: number
+  /** @default no limit but the deadline */
+  readonly maxRetries?: number
+  /** From 0 to 1: up to which part of a wait is left out at random, so that many that failed together do not return together. */
+  readonly jitter?: number
+}
+
 export class Constant implements RetryPolicy {
   static readonly type = 'constant'
   readonly #delay: number
   readonly #maxRetries: number
+  readonly #jitter: number
 
-  constructor({ delay = 1_000, maxRetries = MANY }: { delay?: number; maxRetries?: number } = {}) {
+  constructor({ delay = 1_000, maxRetries = MANY, jitter = 0 }: RetryOptions = {}) {
     this.#delay = delay
     this.#maxRetries = maxRetries
+    this.#jitter = checkedJitter(jitter)
   }
 
-  next(attempt: number): number | null {
-    return within(attempt, this.#maxRetries, () => this.#delay)
+  next(attempt: number, random?: () => number): number | null {
+    return within(attempt, this.#maxRetries, () => spread(this.#delay, this.#jitter, random))
   }
 
   encode() {
-    return { type: Constant.type, data: { delay: this.#delay, maxRetries: this.#maxRetries } }
+    return { type: Constant.type, data: { delay: this.#delay, maxRetries: this.#maxRetries, ...told(this.#jitter) } }
   }
 }
 
@@ -33,18 +44,20 @@ export class Linear implements RetryPolicy {
   static readonly type = 'linear'
   readonly #delay: number
   readonly #maxRetries: number
+  readonly #jitter: number
 
-  constructor({ delay = 1_000, maxRetries = MANY }: { delay?: number; maxRetries?: number } = {}) {
+  constructor({ delay = 1_000, maxRetries = MANY, jitter = 0 }: RetryOptions = {}) {
     this.#delay = delay
     this.#maxRetries = maxRetries
+    this.#jitter = checkedJitter(jitter)
   }
 
-  next(attempt: number): number | null {
-    return within(attempt, this.#maxRetries, () => this.#delay * attempt)
+  next(attempt: number, random?: () => number): number | null {
+    return within(attempt, this.#maxRetries, () => spread(this.#delay * attempt, this.#jitter, random))
   }
 
   encode() {
-    return { type: Linear.type, data: { delay: this.#delay, maxRetries: this.#maxRetries } }
+    return { type: Linear.type, data: { delay: this.#delay, maxRetries: this.#maxRetries, ...told(this.#jitter) } }
   }
 }
 
@@ -54,27 +67,37 @@ export class Exponential implements RetryPolicy {
   readonly #factor: number
   readonly #maxRetries: number
   readonly #maxDelay: number
+  readonly #jitter: number
 
   constructor({
     delay = 1_000,
     factor = 2,
     maxRetries = MANY,
     maxDelay = 30_000,
-  }: { delay?: number; factor?: number; maxRetries?: number; maxDelay?: number } = {}) {
+    jitter = 0,
+  }: RetryOptions & { factor?: number; maxDelay?: number } = {}) {
     this.#delay = delay
     this.#factor = factor
     this.#maxRetries = maxRetries
     this.#maxDelay = maxDelay
+    this.#jitter = checkedJitter(jitter)
   }
 
-  next(attempt: number): number | null {
-    return within(attempt, this.#maxRetries, () => Math.min(this.#delay * this.#factor ** attempt, this.#maxDelay))
+  next(attempt: number, random?: () => number): number | null {
+    const waitMs = Math.min(this.#delay * this.#factor ** attempt, this.#maxDelay)
+    return within(attempt, this.#maxRetries, () => spread(waitMs, this.#jitter, random))
   }
 
   encode() {
     return {
       type: Exponential.type,
-      data: { delay: this.#delay, factor: this.#factor, maxRetries: this.#maxRetries, maxDelay: this.#maxDelay },
+      data: {
+        delay: this.#delay,
+        factor: this.#factor,
+        maxRetries: this.#maxRetries,
+        maxDelay: this.#maxDelay,
+        ...told(this.#jitter),
+      },
     }
   }
 }
@@ -89,6 +112,20 @@ export class Never implements RetryPolicy {
   encode() {
     return { type: Never.type, data: {} }
   }
+}
+
+function spread(waitMs: number, jitter: number, random?: () => number): number {
+  return jitter > 0 && random ? Math.round(waitMs * (1 - jitter * random())) : waitMs
+}
+
+/** Left out where there is none: so it travels as published SDKs write it. */
+function told(jitter: number): Record<string, number> {
+  return jitter > 0 ? { jitter } : {}
+}
+
+function checkedJitter(jitter: number): number {
+  if (jitter >= 0 && jitter <= 1) return jitter
+  throw new RangeError(`A jitter is a part from 0 to 1, got ${jitter}`)
 }
 
 function within(attempt: number, maxRetries: number, wait: () => number): number | null {

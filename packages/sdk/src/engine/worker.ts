@@ -29,6 +29,8 @@ export interface Host {
   readonly retryPolicy: RetryPolicy
   now(): number
   timer(delayMs: number, fn: () => void): () => void
+  /** 0 ≤ x < 1. */
+  readonly random: () => number
   uuid(): string
   contextOf(frame: Frame): unknown
   unregistered(execution: Execution, name: string, version: number): void
@@ -77,6 +79,7 @@ export class Worker implements Host {
   readonly logger: Logger
   readonly turn: Turn
   readonly retryPolicy: RetryPolicy
+  readonly random: () => number
   readonly #options: WorkerOptions
   readonly #platform: Platform
   readonly #heartbeat: Heartbeat
@@ -104,6 +107,7 @@ export class Worker implements Host {
     this.logger = options.logger
     this.retryPolicy = options.retryPolicy
     this.#platform = options.platform
+    this.random = options.platform.random
     this.turn = new Turn(options.platform.defer, () => options.transport.flush())
     this.#heartbeat = new Heartbeat({
       pid: options.pid,
