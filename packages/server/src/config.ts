@@ -434,6 +434,7 @@ export interface Setting {
   readonly meaning: string
 }
 
+/** What stands for a value in help. */
 const PLACEHOLDERS = {
   boolean: '[true|false]',
   integer: '<N>',
