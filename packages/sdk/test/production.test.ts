@@ -281,3 +281,41 @@ test('what is awaited elsewhere wins a race against a step that goes on, which i
   assert.equal(world.now() - startAt, 20_000)
   await world.stop()
 })
+
+test('who cancels a call cancels what it has called, at every depth, and lets detached work be', async () => {
+  const world = new World()
+  const aborted: string[] = []
+  const forever = (ctx: AsyncContext) =>
+    new Promise<void>((resolve) => {
+      ctx.signal.addEventListener('abort', () => aborted.push(ctx.id))
+      world.platform.timer(3_600_000, resolve)
+    })
+  const resonate = world.asyncResonate({ pid: 'w' })
+  resonate.register('leaf', forever)
+  resonate.register('middle', async (ctx: AsyncContext) => {
+    const leaf = ctx.rpc('leaf')
+    await ctx.run(forever)
+    await leaf
+  })
+  resonate.register('top', async (ctx: AsyncContext) => {
+    await ctx.detached('leaf', ctx.options({ id: 'free' }))
+    const middle = ctx.rpc('middle')
+    const answer = ctx.promise()
+    await ctx.run(forever)
+    await Promise.all([middle, answer])
+  })
+  const handle = await world.until(resonate.run('id', 'top'))
+  await world.pass(1_000)
+  await world.until(resonate.promises.cancel('id'))
+  await assert.rejects(world.until(handle.result()), /canceled/i)
+  await world.pass(1_000)
+  const { promises } = await world.ask<{ promises: PromiseRecord[] }>('promise.search', {})
+  const states = promises.map(({ id, state }) => [id, state])
+  assert.deepEqual(
+    states.filter(([, state]) => state !== 'rejected_canceled'),
+    [['free', 'pending']],
+  )
+  assert.equal(states.length, 7)
+  assert.deepEqual(aborted.sort(), ['id:1.0', 'id:1.1', 'id:3'])
+  await world.stop()
+})

@@ -16,7 +16,7 @@ export async function serve(
   t: TestContext,
   { port = 0, path, settings = {} }: { port?: number; path?: string; settings?: Record<string, unknown> } = {},
 ): Promise<Running> {
-  const storage = path ? { 'storage.type': 'sqlite', 'storage.sqlite_path': path } : { 'storage.type': 'memory' }
+  const storage = path ? { 'storage.type': 'sqlite', 'storage.sqlite.path': path } : { 'storage.type': 'memory' }
   const flags = { ...storage, 'server.port': port, 'server.bind': '127.0.0.1', 'observability.metrics_port': 0 }
   const loaded = loadConfig({ flags: { ...flags, ...settings } })
   if ('problems' in loaded) throw new Error(loaded.problems.join('\n'))

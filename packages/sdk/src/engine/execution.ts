@@ -521,7 +521,7 @@ export class Execution {
   #unsent(cause: unknown): void {
     if (this.isOver) return
     this.#host.logger.debug({ id: this.id, cause: messageOf(cause) }, 'an execution was left behind')
-    this.lose()
+    this.drop()
   }
 
   // Values.
@@ -856,9 +856,36 @@ export class Execution {
 
   // The end of the claim.
 
-  /** The claim is lost, or about to be given to someone else: what still runs here is told, and nothing more is sent. */
+  /** The claim is lost: what still runs here is told. If that is because the call was canceled, so is what it called. */
   lose(): void {
+    if (this.isOver) return
+    const called = [...this.#pending].filter(({ call, creation }) => {
+      const isAttached = call.kind === 'local' || call.isAttached
+      return isAttached && creation !== 'none' && creation !== 'queued'
+    })
+    this.drop()
+    if (called.length > 0) void this.#cancelIfCanceled(called.map(({ id }) => id))
+  }
+
+  /** This process has no use for it any more: others have the task, or may have it. */
+  drop(): void {
     this.#over({ kind: 'lost' })
+  }
+
+  /** Those who hold them are told by the server, and go on like this from there. */
+  async #cancelIfCanceled(called: readonly string[]): Promise<void> {
+    const reply = await this.#ask({ kind: 'promise.get', data: { id: this.id } })
+    const state = reply?.status === 200 && (reply.data as { promise: PromiseRecord }).promise.state
+    if (state !== 'rejected_canceled') return
+    const cancel = (id: string): Call => ({ kind: 'promise.settle', data: { id, state, value: {} } })
+    try {
+      await this.#host.transport.send(called.map(cancel))
+    } catch (cause) {
+      this.#host.logger.warn(
+        { id: this.id, cause: messageOf(cause) },
+        'what a canceled call had called was not canceled',
+      )
+    }
   }
 
   /** Gives the task back to its group, for another try from the records. */

@@ -172,7 +172,7 @@ export class Worker implements Host {
       if (state === 'resuming') return true
     }
     // Its lease ended, or others had the task since: what is here is of no use any more.
-    execution.lose()
+    execution.drop()
     return false
   }
 
@@ -231,7 +231,7 @@ export class Worker implements Host {
     if (claim.task.state !== 'acquired' || claim.promise.state !== 'pending') return
     const execution = new Execution(this, claim)
     if (this.#isStopping) return execution.release()
-    this.#executions.get(execution.id)?.lose()
+    this.#executions.get(execution.id)?.drop()
     this.#executions.set(execution.id, execution)
     this.#heartbeat.hold(execution)
     this.#inHand += 1
@@ -311,7 +311,7 @@ export class Worker implements Host {
     const { framesMax, frameCharsMax } = this.#options
     for (const [oldest] of this.#resting) {
       if (this.#resting.size <= framesMax && this.#restingChars <= frameCharsMax) return
-      oldest.lose()
+      oldest.drop()
     }
   }
 
@@ -344,7 +344,7 @@ export class Worker implements Host {
     }
     for (const execution of [...this.#executions.values()]) {
       if (execution.state === 'active') execution.release()
-      else execution.lose()
+      else execution.drop()
     }
     this.#heartbeat.stop()
   }
