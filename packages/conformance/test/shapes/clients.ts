@@ -19,14 +19,14 @@ export interface AnyClient {
 export type Sdk = 'ours' | 'published'
 
 /** A client that is a worker of the group `default` too. Without a url: embedded. */
-export function clientOf(sdk: Sdk, style: Style, url?: string): AnyClient {
+export function clientOf(sdk: Sdk, style: Style, url?: string, ttl = 60_000): AnyClient {
   if (sdk === 'published') {
-    const options = { url: url as string, logLevel: 'error' } as const
+    const options = { url: url as string, ttl, logLevel: 'error' } as const
     const client = style === 'generator' ? new published.Resonate(options) : new publishedAsync.Resonate(options)
     return client as unknown as AnyClient
   }
   const Class = style === 'generator' ? Resonate : AsyncResonate
-  return (url === undefined ? Class.local() : new Class({ url, logLevel: 'error' })) as unknown as AnyClient
+  return (url === undefined ? Class.local({ ttl }) : new Class({ url, ttl, logLevel: 'error' })) as unknown as AnyClient
 }
 
 export function partsOf(sdk: Sdk, outside: Outside): Parts {

@@ -8,6 +8,7 @@ const READY_AT = 3
 
 export const polling: Shape = {
   name: 'polling',
+  countsTries: true,
   functions(style, { effect, times }) {
     function look(step: Step): string {
       effect(step, 'look')

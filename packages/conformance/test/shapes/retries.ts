@@ -8,6 +8,7 @@ const WORKS_AT = 3
 
 export const retries: Shape = {
   name: 'retries',
+  countsTries: true,
   functions(style, { effect, times, constant }) {
     async function flaky(step: Step): Promise<string> {
       effect(step, 'flaky')

@@ -39,6 +39,8 @@ export interface Caller {
 
 export interface Shape {
   readonly name: string
+  /** How often it acts depends on the world outside, which counts: a crash in between saves later tries. */
+  readonly countsTries?: boolean
   functions(style: Style, parts: Parts): readonly Registration[]
   /** Uses the program; every root that it calls has an id that starts with `id`. */
   use(caller: Caller, id: string): Promise<unknown>
