@@ -162,3 +162,30 @@ test('a worker that starts before its server can be found works once it is', asy
   assert.deepEqual(effects, ['one', 'two'])
   assert.equal(failures, 4)
 })
+
+test('a worker that still has the frame asks for no preload', async (t) => {
+  const { url } = await serve(t)
+  const system = systemPlatform()
+  const acquired: unknown[] = []
+  const suspended = Promise.withResolvers<void>()
+  const http: typeof system.http = {
+    ...system.http,
+    async request(to, options) {
+      const answered = await system.http.request(to, options)
+      const requests = [JSON.parse(options.body ?? '[]')].flat()
+      const answers = [JSON.parse(answered.body)].flat()
+      for (const [at, { kind, data }] of requests.entries()) {
+        if (kind === 'task.acquire') acquired.push(data.preload)
+        if (kind === 'task.suspend' && answers[at].head.status === 200) suspended.resolve()
+      }
+      return answered
+    },
+  }
+  const resonate = client(t, { url, platform: { ...system, http } })
+  resonate.register('flow', async (ctx: Context) => await ctx.promise<string>())
+  const call = resonate.rpc<string>('id', 'flow')
+  await suspended.promise
+  await resonate.promises.resolve('id:0', { value: 'hello' })
+  assert.equal(await call, 'hello')
+  assert.deepEqual(acquired, [undefined, false])
+})

@@ -111,6 +111,8 @@ export class Execution {
   /** Local functions that wait until neither of both is left. */
   #afterEarly: (() => void)[] = []
   #order = 0
+  /** The last operation that had begun when the lease was renewed with nothing under way; infinite once that was said. */
+  #stillAt = 0
   #outcome: Outcome | undefined
   #isWaking = false
   /** Cancels the next look at what is awaited elsewhere while functions run here. */
@@ -185,6 +187,22 @@ export class Execution {
       error: cause instanceof Error ? cause : errors.notDecodable(`The call of '${this.id}'`, cause),
     }
     this.touch()
+  }
+
+  /**
+   * A workflow with nothing under way, from one renewal to the next, that is not about to try again: it awaits something that
+   * is not durable, or computes. That is waited for, but someone should know.
+   */
+  beat(): void {
+    const isStill = this.#order > 0 && this.#pending.size === 0 && this.busy > 0 && this.#cancels.size === 0
+    if (isStill && this.#stillAt === this.#order) {
+      this.#host.logger.warn(
+        { id: this.id },
+        `'${this.id}' awaits something that is not durable: it is not recorded, and happens again in a replay. ` +
+          'Wrap it: ctx.run(() => …), or ctx.promise() where someone else settles it',
+      )
+      this.#stillAt = Number.POSITIVE_INFINITY
+    } else if (this.#stillAt !== Number.POSITIVE_INFINITY) this.#stillAt = isStill ? this.#order : 0
   }
 
   // Operations.

@@ -10,6 +10,8 @@ export interface Held {
   readonly id: string
   readonly version: number
   leaseAt: number
+  /** Its lease is about to be renewed once more. */
+  beat(): void
 }
 
 /** Tasks of one request: far below what a server takes. */
@@ -127,6 +129,7 @@ export class Heartbeat {
   async #beat(): Promise<void> {
     const { pid, ttl, platform, transport } = this.#options
     const held = [...this.#held.values()]
+    for (const each of held) each.beat()
     const vitals = { lagMs: Math.round(this.#lagMs), rssBytes: platform.rssBytes?.(), tasks: held.length }
     const head = { 'resonate:worker': vitals }
     this.#lagMs = 0
