@@ -29,6 +29,9 @@ import type { DueIds, DueMark, OwedUnblock, Store, Transaction } from '../store.
 import * as rows from './statements.ts'
 import { type Column, type Columns, SQL } from './statements.ts'
 
+/** Pages in the log before they go to the file: 32 MiB. SQLite's own 1,000 are full after five batches of new ids. */
+const CHECKPOINT_PAGES = 8_000
+
 export interface SqliteOptions {
   /** File, created where it does not exist. `:memory:` for none. */
   readonly path: string
@@ -56,6 +59,7 @@ class SqliteStore implements Store {
     try {
       database.exec('pragma locking_mode = exclusive; pragma journal_mode = wal; pragma synchronous = full')
       database.exec('pragma temp_store = memory; pragma cache_size = -65536')
+      database.exec(`pragma wal_autocheckpoint = ${CHECKPOINT_PAGES}`)
       migrate(database, `the database ${this.#path}`)
     } catch (error) {
       database.close()
@@ -117,8 +121,8 @@ class SqliteStore implements Store {
   }
 
   #promisesAfter({ origin, branch, after }: Scan): Iterable<Columns> {
-    if (origin !== undefined) return this.#iterate(SQL.promisesOfOrigin, origin, after)
-    if (branch !== undefined) return this.#iterate(SQL.promisesOfBranch, branch, after)
+    if (origin !== undefined) return this.#iterate(SQL.promisesOfOrigin, origin, after, origin, after)
+    if (branch !== undefined) return this.#iterate(SQL.promisesOfBranch, branch, after, branch, after)
     return this.#iterate(SQL.promisesAfter, after)
   }
 

@@ -17,8 +17,8 @@ export const SQL = {
   insertPromise: `insert into promises (${PROMISE}) values (${marks(11)})`,
   updatePromise: 'update promises set state = ?, value = ?, settled_at = ?, wake_at = ? where id = ?',
   promisesAfter: `select ${PROMISE} from promises where id > ? order by id`,
-  promisesOfOrigin: `select ${PROMISE} from promises where origin = ? and id > ? order by id`,
-  promisesOfBranch: `select ${PROMISE} from promises where branch = ? and id > ? order by id`,
+  promisesOfOrigin: membersOf('origin'),
+  promisesOfBranch: membersOf('branch'),
 
   task: `select ${TASK} from tasks where id = ?`,
   insertTask: `insert into tasks (${TASK}) values (${marks(14)})`,
@@ -86,6 +86,13 @@ export const SQL = {
   floor: 'select floor_at from clock',
   setFloor: 'update clock set floor_at = max(floor_at, ?)',
 } as const
+
+/** The promise that a tree or branch is named after, found by its id, and the others, found by their index. */
+function membersOf(column: 'origin' | 'branch'): string {
+  const named = `select ${PROMISE} from promises where id = ? and ${column} = id and id > ?`
+  const others = `select ${PROMISE} from promises where ${column} = ? and ${column} <> id and id > ?`
+  return `${named} union all ${others} order by id`
+}
 
 function marks(count: number): string {
   return Array(count).fill('?').join(', ')

@@ -14,8 +14,10 @@ create table promises (
   settled_at integer,
   wake_at integer
 ) strict;
-create index promises_origin on promises (origin, id);
-create index promises_branch on promises (branch, id) where branch is not null;
+-- A root, and a promise with a branch of its own, are found by their ids. Left out of these indexes, because an id falls on
+-- a page at random: each entry less is a page less to write for every workflow.
+create index promises_origin on promises (origin, id) where origin <> id;
+create index promises_branch on promises (branch, id) where branch <> id;
 create index promises_wake on promises (wake_at, id) where wake_at is not null;
 
 create table tasks (
