@@ -96,7 +96,7 @@ export function createHttp(parts: HttpParts): Http {
 
   function handle(request: HttpRequest): HttpResponse | Promise<HttpResponse> {
     const { method, path } = request
-    if (path === '/') return method === 'POST' ? answer(request) : onlyBy(request, 'POST')
+    if (path === '/') return method === 'POST' ? answer(request).catch(failed(request)) : onlyBy(request, 'POST')
     if (path === '/health') return isRead(method) ? health() : onlyBy(request, 'GET')
     if (path === '/ready') return isRead(method) ? ready() : onlyBy(request, 'GET')
     if (LEGACY.test(path)) return legacy(path)
@@ -115,6 +115,19 @@ export function createHttp(parts: HttpParts): Http {
     if (full) return refuse(startedAt, 503, full, entry)
     const [decided] = await decideAll([entry])
     return envelopeOf(entry, count(startedAt, entry, decided as Answer))
+  }
+
+  /** A bug, or answers too long for one text: this request is told, the others go on. */
+  function failed(request: HttpRequest): (error: unknown) => HttpResponse {
+    return (error) => {
+      logger.error({ err: error }, 'Request failed')
+      return refuse(
+        platform.ticks(),
+        500,
+        'Internal error: see the log of the server',
+        salvageText(startOf(request.body)),
+      )
+    }
   }
 
   async function answerBatch(

@@ -175,3 +175,13 @@ test('origins that are allowed may read answers, others may not', async (t) => {
   assert.equal(await allowed('https://ours.test'), 'https://ours.test')
   assert.equal(await allowed('https://theirs.test'), null)
 })
+
+test('an answer that cannot be written is an internal error of its request, and the next one is answered', async (t) => {
+  const engine = new FakeEngine()
+  const { url } = await startServer(t, {}, engine)
+  engine.answer = async () => ({ status: 200, data: 1n })
+  const failed = await ask(url, 'promise.get', { id: 'a' }, { corrId: 'a' })
+  assert.deepEqual([failed.kind, failed.head.corrId, failed.head.status], ['promise.get', 'a', 500])
+  engine.answer = async () => ({ status: 200, data: {} })
+  assert.equal((await ask(url, 'promise.get', { id: 'a' })).head.status, 200)
+})
