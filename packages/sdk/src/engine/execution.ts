@@ -102,8 +102,12 @@ export class Execution {
   #unanswered = 0
   /** Creations not answered, and values being encoded or decoded. */
   #unknown = 0
+  /** The next to be handed over last, once it is sorted. */
   #arrivals: Arrival[] = []
+  #isSorted = true
   readonly #pending = new Set<Operation>()
+  /** Those of `#pending` that others settle: looked through far more often than it changes. */
+  readonly #elsewhere = new Set<Operation>()
   /** Settlements that the calling function has run ahead of. */
   #early = 0
   /** Promises elsewhere whose creation is not answered. */
@@ -218,16 +222,26 @@ export class Execution {
     if (this.isOver) return
     if (operation.isStarted) {
       // Detached work that was let go of is waited for after all.
-      if (!operation.outcome) this.#pending.add(operation)
+      if (!operation.outcome) this.#await(operation)
       return
     }
     operation.isStarted = true
     const { call } = operation
-    this.#pending.add(operation)
+    this.#await(operation)
     if (call.kind === 'local' || call.isAttached) operation.frame.childStarted()
     if (call.kind === 'local') this.#startLocal(operation, call)
     else this.#startRemote(operation)
     this.touch()
+  }
+
+  #await(operation: Operation): void {
+    this.#pending.add(operation)
+    if (operation.call.kind === 'remote') this.#elsewhere.add(operation)
+  }
+
+  #awaitNoMore(operation: Operation): void {
+    this.#pending.delete(operation)
+    this.#elsewhere.delete(operation)
   }
 
   #startRemote(operation: Operation): void {
@@ -363,7 +377,7 @@ export class Execution {
   #created(operation: Operation): void {
     operation.creation = 'done'
     const { call } = operation
-    if (call.kind === 'remote' && !call.isAttached && !operation.isAwaited) this.#pending.delete(operation)
+    if (call.kind === 'remote' && !call.isAttached && !operation.isAwaited) this.#awaitNoMore(operation)
     const waiting = operation.onCreated
     operation.onCreated = []
     for (const run of waiting) run()
@@ -445,7 +459,7 @@ export class Execution {
 
   /** Functions run here while others are awaited elsewhere: soon it is worth asking to be told. */
   #watchSoon(): void {
-    if (this.#watch || this.#pending.size < 2) return
+    if (this.#watch || this.#elsewhere.size === 0 || this.#pending.size < 2) return
     const look = () => {
       const first = this.#watched.size === 0
       this.#watchAwaited()
@@ -599,11 +613,16 @@ export class Execution {
     operation.hasArrived = true
     this.chars += record.value.data?.length ?? 0
     const settledAt = record.settledAt ?? record.timeoutAt
-    const arrived = (outcome: Outcome) => this.#arrivals.push({ operation, outcome, settledAt })
+    const arrived = (outcome: Outcome) => this.#add({ operation, outcome, settledAt })
     const isKnown = known && (known.ok ? record.state === 'resolved' && isPrimitive(known.value) : false)
     if (isKnown) arrived(known)
     else this.#decode(record, arrived)
     this.touch()
+  }
+
+  #add(arrival: Arrival): void {
+    this.#arrivals.push(arrival)
+    this.#isSorted = false
   }
 
   #decode(record: PromiseRecord, then: (outcome: Outcome) => void): void {
@@ -621,7 +640,7 @@ export class Execution {
   #reject(operation: Operation, error: unknown): void {
     if (operation.hasArrived) return
     operation.hasArrived = true
-    this.#arrivals.push({ operation, outcome: { ok: false, error }, settledAt: this.#host.now() })
+    this.#add({ operation, outcome: { ok: false, error }, settledAt: this.#host.now() })
     const waiting = operation.onCreated
     operation.onCreated = []
     for (const run of waiting) run()
@@ -631,15 +650,16 @@ export class Execution {
 
   #handOver(): void {
     if (this.#unknown > 0 || this.#arrivals.length === 0 || this.isOver) return
-    const first = this.#arrivals.reduce((a, b) => (isBefore(b, a) ? b : a))
-    this.#arrivals.splice(this.#arrivals.indexOf(first), 1)
+    if (!this.#isSorted) this.#arrivals.sort((a, b) => (isBefore(a, b) ? 1 : -1))
+    this.#isSorted = true
+    const first = this.#arrivals.pop() as Arrival
     if (rankOf(first.operation) === 2) this.#remoteWas = { settledAt: first.settledAt, order: this.#order }
     this.#conclude(first.operation, first.outcome)
     this.touch()
   }
 
   #conclude(operation: Operation, outcome: Outcome): void {
-    this.#pending.delete(operation)
+    this.#awaitNoMore(operation)
     operation.settle(outcome)
   }
 
@@ -709,9 +729,9 @@ export class Execution {
   /** The operations elsewhere that someone waits for: their function, or the end of the function that started them. */
   #awaited(): Operation[] {
     const awaited: Operation[] = []
-    for (const operation of this.#pending) {
+    for (const operation of this.#elsewhere) {
       const { call, isAwaited, frame, hasArrived } = operation
-      if (call.kind === 'remote' && !hasArrived && (isAwaited || (call.isAttached && frame.isDone)))
+      if (!hasArrived && (isAwaited || (call.kind === 'remote' && call.isAttached && frame.isDone)))
         awaited.push(operation)
     }
     return awaited
@@ -719,8 +739,8 @@ export class Execution {
 
   /** Those whose state is worth asking for: what is waited for, and what may soon be, while that is not too much. */
   #askable(awaited: readonly Operation[]): Operation[] {
-    const all = this.#pending.size <= ASKED_MAX ? [...this.#pending] : awaited
-    return all.filter(({ call, creation, hasArrived }) => call.kind === 'remote' && creation === 'done' && !hasArrived)
+    const all = this.#elsewhere.size <= ASKED_MAX ? [...this.#elsewhere] : awaited
+    return all.filter(({ creation, hasArrived }) => creation === 'done' && !hasArrived)
   }
 
   #fulfill(outcome: Outcome): void {
