@@ -66,10 +66,13 @@ export function envelope(kind: string, data: object): string {
   return JSON.stringify({ kind, head: { corrId: '1', version: '2026-04-01' }, data })
 }
 
+/** A deadline that is never met. */
 export const FAR = 9_000_000_000_000
+const DAY_MS = 86_400_000
 
+/** Its deadline is a day from now, as deadlines are: later for what is created later. */
 export function createBody(id: string, tags: Record<string, string> = {}): string {
-  return envelope('promise.create', { id, timeoutAt: FAR, param: {}, tags })
+  return envelope('promise.create', { id, timeoutAt: Date.now() + DAY_MS, param: {}, tags })
 }
 
 export function settleBody(id: string): string {

@@ -21,8 +21,10 @@ export const growth: Case = {
       const label = `${stored.toLocaleString('en')} stored`
       await requestsPerSecond(server.url, 64, { ...settings, isQuick: true })
       const perSecond = await requestsPerSecond(server.url, 64, settings)
+      const spread = await requestsPerSecond(server.url, 64, settings, { spread: 'seed-' })
       const [p50] = await createToExecuteMs(server.url, settings)
       samples.push({ ...row, what: `${label}: 64 clients`, unit: 'req/s', value: perSecond })
+      samples.push({ ...row, what: `${label}: 64 clients, ids at random`, unit: 'req/s', value: spread })
       samples.push({ ...row, what: `${label}: create to execute p50`, unit: 'ms', value: p50 })
       samples.push({ ...row, what: `${label}: resident`, unit: 'MiB', value: residentMib(server.pid) })
       await server.stop()

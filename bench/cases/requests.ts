@@ -18,7 +18,7 @@ export const requests: Case = {
       samples.push({ case: 'requests', what: `${clients} clients`, unit: 'req/s', server: server.name, value })
     }
     if (await takesArrays(server.url)) {
-      const value = await requestsPerSecond(server.url, 16, settings, BATCH)
+      const value = await requestsPerSecond(server.url, 16, settings, { batch: BATCH })
       const what = `16 clients, arrays of ${BATCH}`
       samples.push({ case: 'requests', what, unit: 'req/s', server: server.name, value })
     }
@@ -34,12 +34,19 @@ export const requests: Case = {
   },
 }
 
+export interface Load {
+  /** Requests of one POST. */
+  readonly batch?: number
+  /** Ids start with this and a number that jumps about, so that neighbours in time are none in the store. */
+  readonly spread?: string
+}
+
 /** Closed loop: each client sends its next request when the last was answered. */
 export async function requestsPerSecond(
   url: string,
   clients: number,
   { isQuick }: Settings,
-  batch = 1,
+  { batch = 1, spread = '' }: Load = {},
 ): Promise<number> {
   const run = `r${process.pid}.${++runs}`
   const connections = await Promise.all(Array.from({ length: clients }, () => Connection.open(url)))
@@ -48,7 +55,10 @@ export async function requestsPerSecond(
   let answered = 0
   const client = async (connection: Connection, at: number) => {
     for (let n = 0; performance.now() < until; n++) {
-      const ids = Array.from({ length: batch }, (_, item) => `${run}.${at}.${n}.${item}`)
+      const ids = Array.from(
+        { length: batch },
+        (_, item) => `${scattered(spread, n * clients + at)}${run}.${at}.${n}.${item}`,
+      )
       for (const body of [createBody, settleBody]) {
         const bodies = ids.map((id) => body(id))
         const answer = await connection.post(batch === 1 ? (bodies[0] as string) : `[${bodies.join(',')}]`)
@@ -62,6 +72,10 @@ export async function requestsPerSecond(
   const perSecond = (answered / (performance.now() - startedAt)) * 1_000
   for (const connection of connections) connection.close()
   return perSecond
+}
+
+function scattered(spread: string, n: number): string {
+  return spread === '' ? '' : `${spread}${(n * 7_919_993) % 10_000_019}-`
 }
 
 /** Whether a server says that it knows the `batch` extension. Others answer `/health` with anything. */
