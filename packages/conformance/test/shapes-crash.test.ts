@@ -1,5 +1,6 @@
 // Each shape with its worker killed right before and right after every group of requests that it sends, in a simulated world: the
-// result is the same, what happened outside is the same, and no step that was recorded as done happens again.
+// result is the same, what happened outside is the same, and no step that was recorded as done happens again. And with the answer
+// to every group lost on its way back: then nothing at all happens twice.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -37,7 +38,7 @@ async function run(shape: Shape, style: Style, fault?: Fault, at?: number): Prom
     if (pid !== 'w1') return undefined
     sent += 1
     if (sent !== at) return undefined
-    crashed.resolve()
+    if (fault !== 'lose answer') crashed.resolve()
     return fault
   }
   const client = (pid: string, group?: string) => {
@@ -56,7 +57,7 @@ async function run(shape: Shape, style: Style, fault?: Fault, at?: number): Prom
   const { promises } = await world.ask<{ promises: PromiseRecord[] }>('promise.search', { limit: 1_000 })
   const settled = new Set(promises.filter(({ state }) => state !== 'pending').map(({ id }) => id))
   const before = [...effects]
-  if (at !== undefined) registerShape(client('w2'), shape, style, parts)
+  if (fault !== 'lose answer' && at !== undefined) registerShape(client('w2'), shape, style, parts)
   const value = await world.until(result)
   await world.stop()
   return { result: value, before, after: effects.slice(before.length), settled, sent }
@@ -64,6 +65,10 @@ async function run(shape: Shape, style: Style, fault?: Fault, at?: number): Prom
 
 function outcomes(effects: readonly Effect[]): Set<string> {
   return new Set(effects.map(({ id, name }) => `${id} ${name}`))
+}
+
+function sorted({ before, after }: Run): string[] {
+  return [...before, ...after].map(({ id, name }) => `${id} ${name}`).sort()
 }
 
 for (const shape of SHAPES) {
@@ -88,6 +93,16 @@ for (const shape of SHAPES) {
           const again = struck.after.filter(({ id }) => struck.settled.has(id))
           assert.deepEqual(again, [], `${where}: steps that were done happened again`)
         }
+      }
+    })
+
+    test(`${shape.name}, ${style}: a lost answer to any request makes nothing happen twice`, async () => {
+      const calm = await run(shape, style)
+      for (let at = 1; at <= calm.sent; at++) {
+        const struck = await run(shape, style, 'lose answer', at)
+        assert.ok(struck.sent >= at, `request ${at}: never came so far`)
+        assert.deepEqual(struck.result, calm.result, `request ${at}`)
+        assert.deepEqual(sorted(struck), sorted(calm), `request ${at}`)
       }
     })
   }

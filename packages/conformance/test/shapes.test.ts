@@ -75,6 +75,7 @@ for (const shape of SHAPES) {
       const ours = await onServer((url) => run(shape, style, 'ours', url))
       const published = await onServer((url) => run(shape, style, 'published', url))
       const embedded = await run(shape, style, 'ours')
+      assert.ok(ours.tree.length > 0)
       assert.deepEqual(ours.result, published.result, 'the results of ours and of the published SDK')
       assert.deepEqual(ours.effects, published.effects, 'the effects of ours and of the published SDK')
       assert.deepEqual(ours.tree, published.tree, 'the promises of ours and of the published SDK')
