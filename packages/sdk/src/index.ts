@@ -39,3 +39,4 @@ export type {
   TypedContextClient,
 } from './types.ts'
 export { VERSION } from './version.ts'
+export * from './wire.ts'

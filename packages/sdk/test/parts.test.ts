@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import * as wire from '@resonatehq/sdk'
 import { Constant, type Context, Exponential, Linear, Never, type Resonate, ResonateError } from '@resonatehq/sdk'
 import { World } from '@resonatehq/sdk/testing'
 import * as published from 'resonate-published'
@@ -143,3 +144,24 @@ test('dependencies replace clock and chance', () =>
     resonate.register('f', async (ctx: Context) => [await ctx.date.now(), await ctx.math.random()])
     assert.deepEqual(await world.until(resonate.run('a', 'f')), [5, 0.5])
   }))
+
+test('the guards of the wire tell what came, and refuse what only looks like it', async () => {
+  const world = new World()
+  const resonate = world.resonate()
+  const record = await world.until(resonate.promises.create('id', 10_000))
+  assert.ok(wire.isPromiseRecord(JSON.parse(JSON.stringify(record))))
+  assert.ok(wire.isUnblockMsg({ kind: 'unblock', head: {}, data: { promise: record } }))
+  assert.ok(wire.isExecuteMsg({ kind: 'execute', head: {}, data: { task: { id: 'id', version: 1 } } }))
+  for (const wrong of [
+    null,
+    'execute',
+    { kind: 'execute' },
+    { kind: 'execute', data: null },
+    { kind: 'execute', data: {} },
+  ])
+    assert.equal(wire.isMessage(wrong), false, JSON.stringify(wrong))
+  assert.equal(wire.isPromiseRecord({ ...record, param: { data: 5 } }), false)
+  const answer = { kind: 'promise.get', head: { corrId: 'c', status: 404, version: 'v' }, data: 'no' }
+  assert.deepEqual([wire.isResponse(answer), wire.isNotFound(answer), wire.isSuccess(answer)], [true, true, false])
+  await world.stop()
+})
