@@ -24,6 +24,28 @@ function head(extra: object = {}): object {
 
 const create = { id: 'x', timeoutAt: 9_999_999_999_999, param: {}, tags: {} }
 
+function request(kind: string, data: object): object {
+  return { kind, head: head(), data }
+}
+
+function suspend(...awaited: string[]): object {
+  const actions = awaited.map((id) => ({
+    kind: 'promise.register_callback',
+    head: {},
+    data: { awaited: id, awaiter: 'x' },
+  }))
+  return request('task.suspend', { id: 'x', version: 1, actions })
+}
+
+function fulfil(id: string, settled: string): object {
+  const action = { kind: 'promise.settle', head: {}, data: { id: settled, state: 'resolved' } }
+  return request('task.fulfill', { id, version: 1, action })
+}
+
+function fence(kind: string, data: object): object {
+  return request('task.fence', { id: 'x', version: 1, action: { kind, head: {}, data } })
+}
+
 const CLASSES: [string, unknown, number, RegExp][] = [
   ['no JSON', 'not json', 400, /JSON/],
   ['no object', '7', 400, /envelope|object/i],
@@ -86,6 +108,29 @@ const CLASSES: [string, unknown, number, RegExp][] = [
     400,
     /cron/,
   ],
+  ['no head', { kind: 'promise.get', data: { id: 'x' } }, 400, /head/],
+  ['an envelope without end', '{"kind":"promise.get"', 400, /JSON/],
+  ['a batch that is too long', Array(1_001).fill({}), 400, /1,?000/],
+  ['a state that cannot be asked for', request('promise.settle', { id: 'x', state: 'pending' }), 400, /data\.state/],
+  ['a value that is text', request('promise.settle', { id: 'x', state: 'resolved', value: 'v' }), 400, /data\.value/],
+  ['awaiting itself', request('promise.register_callback', { awaited: 'x', awaiter: 'x' }), 400, /awaiter/],
+  ['an address of nobody', request('promise.register_listener', { awaited: 'x', address: 'x' }), 400, /address/],
+  ['a lease without a holder', request('task.acquire', { id: 'x', version: 0, pid: '', ttl: 1 }), 400, /data\.pid/],
+  ['a version below zero', request('task.release', { id: 'x', version: -1 }), 400, /data\.version/],
+  ['a suspension on nothing', request('task.suspend', { id: 'x', version: 1, actions: [] }), 400, /actions/],
+  ['a suspension on one thing twice', suspend('y', 'y'), 400, /awaited|actions/],
+  ['a result for another', fulfil('x', 'y'), 400, /action\.data\.id/],
+  ['a fence around a search', fence('promise.search', {}), 400, /action\.kind/],
+  ['a fence around itself', fence('promise.create', create), 400, /action\.data\.id/],
+  ['a heartbeat without a list', request('task.heartbeat', { pid: 'w', tasks: 'all' }), 400, /data\.tasks/],
+  [
+    'a heartbeat with a bad entry',
+    request('task.heartbeat', { pid: 'w', tasks: [{ id: 'x' }] }),
+    400,
+    /tasks.*version/,
+  ],
+  ['a state that is none', request('task.search', { state: 'asleep' }), 400, /data\.state/],
+  ['a cursor of somebody else', request('promise.search', { cursor: 'x' }), 400, /cursor/],
   ['a limit of nothing', { kind: 'promise.search', head: head(), data: { limit: 0 } }, 400, /data\.limit/],
 ]
 
@@ -156,19 +201,27 @@ test('a million tags are refused', async (t) => {
   assert.match(data, /data\.tags.*128/)
 })
 
-test('a client that sends a byte now and then is cut off, and holds nobody up', async (t) => {
-  const server = await ServerProcess.start(t, '--server-header-timeout', '500', '--server-request-timeout', '1000')
-  const { hostname, port } = new URL(server.url)
-  const slow = connect(Number(port), hostname)
-  const closed = new Promise<void>((resolve) => slow.once('close', () => resolve()))
-  slow.on('error', () => {})
-  slow.resume()
-  slow.write('POST / HTTP/1.1\r\nHost: x\r\n')
-  const dripping = setInterval(() => slow.writable && slow.write('X-A: b\r\n'), 100)
-  t.after(() => clearInterval(dripping))
-  assert.equal((await new Wire(server.url).create('meanwhile')).status, 200)
-  await closed
-})
+const SLOW: [string, string, string][] = [
+  ['headers', 'POST / HTTP/1.1\r\nHost: x\r\n', 'X-A: b\r\n'],
+  ['a body', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n', ' '],
+]
+
+for (const [what, start, drop] of SLOW) {
+  test(`a client that sends ${what} a drop at a time is cut off, and holds nobody up`, async (t) => {
+    const server = await ServerProcess.start(t, '--server-header-timeout', '500', '--server-request-timeout', '1000')
+    const { hostname, port } = new URL(server.url)
+    const slow = connect(Number(port), hostname)
+    t.after(() => slow.destroy())
+    const closed = new Promise<void>((resolve) => slow.once('close', () => resolve()))
+    slow.on('error', () => {})
+    slow.resume()
+    slow.write(start)
+    const dripping = setInterval(() => slow.writable && slow.write(drop), 100)
+    t.after(() => clearInterval(dripping))
+    assert.equal((await new Wire(server.url).create('meanwhile')).status, 200)
+    await closed
+  })
+}
 
 test('two thousand idle workers leave the server answering, and memory bounded', { skip }, async (t) => {
   const server = await ServerProcess.start(t)

@@ -40,8 +40,9 @@ export class Wire {
     return this.ask('task.acquire', { ...task, pid, ttl })
   }
 
-  fulfill(id: string, version: number) {
-    const action = { kind: 'promise.settle', head: {}, data: { id, state: 'resolved', value: {} } }
+  fulfill(id: string, version: number, data?: string) {
+    const value = data === undefined ? {} : { data }
+    const action = { kind: 'promise.settle', head: {}, data: { id, state: 'resolved', value } }
     return this.ask('task.fulfill', { id, version, action })
   }
 }
