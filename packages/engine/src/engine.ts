@@ -241,7 +241,7 @@ class StoreEngine implements Engine {
     const now = await this.#store.now()
     const row = { server: this.#server, group, pid, capacity, info, seenAt: now, goneAt: null }
     this.#lane.submit([{ kind: 'input', input: { kind: 'worker.connect', data: { row } } }])
-    await this.#lane.alone(async () => {
+    await this.#lane.between(async () => {
       const inHand = await this.#store.inHand({ worker: pid, now: await this.#store.now() })
       if (isOpen()) this.#placement.add({ group, pid, capacity }, inHand)
     })

@@ -33,7 +33,9 @@ export interface LaneOptions {
 interface Group {
   readonly entries: readonly Entry[]
   /** Runs by itself between two batches, instead of entries. */
-  readonly alone?: () => Promise<void>
+  readonly quiet?: () => Promise<void>
+  /** Nothing that was submitted later goes before it. */
+  readonly isBarrier?: boolean
   /** Told whether the entries were committed. */
   readonly settled?: (isCommitted: boolean) => void
   readonly enteredAt: number
@@ -80,11 +82,23 @@ export class Lane {
     })
   }
 
-  /** Runs `work` when no batch is in flight, after all that was submitted before. */
+  /** Runs `work` when no batch is in flight, after all that was submitted before, and before all that is submitted later. */
   alone<T>(work: () => Promise<T>): Promise<T> {
+    return this.#quiet(work, true)
+  }
+
+  /**
+   * Runs `work` when no batch is in flight, after all that was submitted before. What is submitted later may go first: so
+   * a thousand workers that reconnect at once share a few commits instead of cutting the queue into a thousand batches.
+   */
+  between<T>(work: () => Promise<T>): Promise<T> {
+    return this.#quiet(work, false)
+  }
+
+  #quiet<T>(work: () => Promise<T>, isBarrier: boolean): Promise<T> {
     return new Promise((resolve, reject) => {
-      const alone = () => work().then(resolve, reject)
-      this.#push({ entries: [], alone, enteredAt: this.#options.platform.ticks() })
+      const quiet = () => work().then(resolve, reject)
+      this.#push({ entries: [], quiet, isBarrier, enteredAt: this.#options.platform.ticks() })
     })
   }
 
@@ -105,9 +119,9 @@ export class Lane {
   async #run(): Promise<void> {
     while (this.#queue.length > 0) {
       const groups = this.#take()
-      const [first] = groups
-      if (first?.alone) await first.alone()
-      else await this.#execute(groups)
+      const batch = groups.filter(({ quiet }) => !quiet)
+      if (batch.length > 0) await this.#execute(batch)
+      for (const { quiet } of groups) await quiet?.()
       // A macrotask, so that what arrived meanwhile is read and joins the next batch.
       await new Promise<void>((resolve) => this.#options.platform.defer(resolve))
     }
@@ -116,17 +130,20 @@ export class Lane {
   }
 
   #take(): Group[] {
+    const { batchMax } = this.#options.limits
     let count = 0
     let size = 0
-    for (const group of this.#queue) {
-      const isOver = size + group.entries.length > this.#options.limits.batchMax
-      if (count > 0 && (group.alone || isOver)) break
+    for (const { entries, isBarrier } of this.#queue) {
+      // What runs between two batches takes its time as well, so it counts as an entry.
+      const weight = Math.max(entries.length, 1)
+      if (count > 0 && size + weight > batchMax) break
       count++
-      size += group.entries.length
-      if (group.alone) break
+      size += weight
+      if (isBarrier) break
     }
-    this.#waiting -= size
-    return this.#queue.splice(0, count)
+    const groups = this.#queue.splice(0, count)
+    for (const { entries } of groups) this.#waiting -= entries.length
+    return groups
   }
 
   async #execute(groups: readonly Group[]): Promise<void> {

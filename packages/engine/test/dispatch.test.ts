@@ -5,6 +5,7 @@ import { type TestContext, test } from 'node:test'
 import { type Answer, DEFAULT_CONFIG, type Message, type Request } from '@resonatehq/protocol'
 import { memoryStore, type Store } from '@resonatehq/store'
 import { createEngine, type Engine, type EngineOptions, type Push } from '../src/index.ts'
+import { NO_OBSERVER } from '../src/observer.ts'
 import { ManualPlatform, strictLog } from './manual-platform.ts'
 
 const START = 1_000_000
@@ -535,4 +536,15 @@ test('9. a worker that connects after its work was queued gets it at once', asyn
   const port = await bench.connect('w')
   assert.deepEqual(port.take(), ['a'])
   assert.equal(bench.platform.now(), START)
+})
+
+test('workers that connect at once share commits, and each gets its work', async (t) => {
+  let batches = 0
+  const bench = await open(t, { observer: { ...NO_OBSERVER, batch: () => void batches++ } })
+  const ports = Array.from({ length: 100 }, (_, at) => new Port(`w${at}`, {}))
+  for (const port of ports) bench.engine.connect(port)
+  await bench.settle()
+  assert.ok(batches <= 3, `${batches} batches`)
+  for (const { pid } of ports) await bench.create(`for ${pid}`, `poll://uni@g/${pid}`)
+  for (const port of ports) assert.deepEqual(port.take(), [`for ${port.pid}`])
 })
