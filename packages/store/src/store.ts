@@ -39,6 +39,8 @@ export interface OwedUnblock {
 }
 
 export interface Store {
+  /** Distinct lock names (`lockName` of the ids) that a batch should stay below. Absent: any number. */
+  readonly locksMax?: number
   /** Connects, migrates. Rejects with a message for people. */
   open(): Promise<void>
   begin(needs: Needs): Promise<Transaction>

@@ -26,6 +26,10 @@ export function lockingStore(inner: Store): Store {
     }
   }
   return new Proxy(inner, {
-    get: (target, name) => (name === 'begin' ? begin : target[name as keyof Store].bind(target)),
+    get: (target, name) => {
+      if (name === 'begin') return begin
+      const member = target[name as keyof Store]
+      return typeof member === 'function' ? member.bind(target) : member
+    },
   })
 }

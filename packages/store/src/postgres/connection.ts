@@ -1,0 +1,117 @@
+// The pool of connections: where the database is, how it is trusted, what every session is told, and what a fault means in
+// words for people. A connection on which anything failed is closed and never used again; the pool opens another.
+
+import pg from 'pg'
+import { type ConnectionOptions, parse } from 'pg-connection-string'
+import { SchemaError } from '../migrate.ts'
+
+export interface ConnectionSettings {
+  /** `postgres://user:password@host:port/database?sslmode=…`, the modes as libpq has them. */
+  readonly url: string
+  /** Asked at each new connection, so that a password can be rotated. Default: the URL's. */
+  readonly password?: () => string | Promise<string>
+  /** Connections at most. */
+  readonly connectionsMax?: number
+  /** Behind a pooler in transaction mode: no prepared statements, nothing that a session would have to remember. */
+  readonly isPooled?: boolean
+  /** How long a statement waits for a lock, ms; and how long a transaction of a server that froze keeps its own. */
+  readonly lockTimeoutMs?: number
+}
+
+const CONNECTIONS_MAX = 10
+const CONNECT_TIMEOUT_MS = 5_000
+const QUERY_TIMEOUT_MS = 30_000
+const LOCK_TIMEOUT_MS = 10_000
+const INT8 = 20
+
+/** A statement once prepared keeps its plan, also one made while its tables were empty: only plans on indexes are allowed. */
+const PLANNER = ['enable_seqscan=off', 'enable_hashjoin=off', 'enable_mergejoin=off', 'jit=off']
+
+export function openPool(settings: ConnectionSettings, { isPlain = false }: { isPlain?: boolean } = {}): pg.Pool {
+  const { password, isPooled, connectionsMax } = settings
+  const parsed = parseUrl(settings.url)
+  const session = isPooled ? [] : [...PLANNER, ...timeouts(settings)]
+  const options = [parsed.options, ...session.map((setting) => `-c ${setting}`)].filter(Boolean).join(' ')
+  const pool = new pg.Pool({
+    ...(parsed as pg.PoolConfig),
+    ...(options && { options }),
+    ...(password && { password }),
+    ...(isPlain && { ssl: false }),
+    max: connectionsMax ?? CONNECTIONS_MAX,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    query_timeout: QUERY_TIMEOUT_MS,
+    keepAlive: true,
+    allowExitOnIdle: true,
+    types: { getTypeParser },
+    pipeline: true,
+  } as pg.PoolConfig)
+  // A fault of an idle connection concerns nobody; one in use reports it at its statement. Unheard, either ends the process.
+  pool.on('error', () => {})
+  pool.on('connect', (client) => client.on('error', () => {}))
+  return pool
+}
+
+/** `begin`, with what a session behind a pooler cannot be told once. */
+export function beginText(settings: ConnectionSettings): string {
+  const local = settings.isPooled ? timeouts(settings).map((setting) => `; set local ${setting}`) : []
+  return `begin isolation level read committed${local.join('')}`
+}
+
+export function mayBePlain(url: string): boolean {
+  return /[?&]sslmode=(prefer|allow)\b/.test(url)
+}
+
+export function isWithoutTls(error: unknown): boolean {
+  return error instanceof Error && /does not support SSL/.test(error.message)
+}
+
+function timeouts({ lockTimeoutMs = LOCK_TIMEOUT_MS }: ConnectionSettings): string[] {
+  return [`lock_timeout=${lockTimeoutMs}`, `idle_in_transaction_session_timeout=${lockTimeoutMs}`]
+}
+
+function parseUrl(url: string): ConnectionOptions {
+  try {
+    return parse(url.includes('sslmode=') ? `${url}&uselibpqcompat=true` : url)
+  } catch (error) {
+    throw new SchemaError(
+      `the URL of the database cannot be read (${(error as Error).message}): ` +
+        'give one like postgres://user:password@host:5432/database?sslmode=verify-full',
+    )
+  }
+}
+
+/** Whole numbers of eight bytes are instants and counts, all below 2^53. */
+function getTypeParser(oid: number, format?: 'text' | 'binary'): unknown {
+  return oid === INT8 ? Number : pg.types.getTypeParser(oid, format as 'text')
+}
+
+/** What PostgreSQL or the network says when the store opens, as what to do about it. */
+export function explain(error: unknown, where: string): Error {
+  if (error instanceof SchemaError || !(error instanceof Error)) return error as Error
+  const { code } = error as { code?: string }
+  switch (code) {
+    case 'ECONNREFUSED':
+    case 'ENOTFOUND':
+    case 'ENOENT':
+      return new SchemaError(`${where} cannot be reached (${code}): check its host and port, and that it runs`)
+    case '28P01':
+    case '28000':
+      return new SchemaError(`${where} refuses the user: check name, password and pg_hba.conf (${error.message})`)
+    case '3D000':
+      return new SchemaError(`${where} does not exist: create it with createdb, or correct its name in the URL`)
+    case '42501':
+      return new SchemaError(`${where} forbids what the schema needs (${error.message}): grant create on its schema`)
+    default:
+      return error
+  }
+}
+
+/** The database's place without its password. */
+export function placeOf(url: string): string {
+  try {
+    const { host, port, database } = parse(url.replace(/sslmode=[^&]*&?/, ''))
+    return `the database ${database ?? ''} at ${host ?? 'localhost'}:${port || 5432}`
+  } catch {
+    return 'the database'
+  }
+}

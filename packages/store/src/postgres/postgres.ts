@@ -1,0 +1,526 @@
+// The PostgreSQL store: many servers on one database. A batch is two round trips: begin, all locks, then rows and clock;
+// then all writes and commit. READ COMMITTED, and the load is a statement after the locks, so that it sees what their
+// last holders wrote. Nothing is kept here but the connections and the latest instant seen.
+
+import { readdirSync, readFileSync } from 'node:fs'
+import {
+  type Changes,
+  compareIds,
+  compareUnblocks,
+  cutPage,
+  emptyLoad,
+  type Loaded,
+  type Needs,
+  type Page,
+  type PromiseRow,
+  type Scan,
+  type ScanRows,
+  type ScanTable,
+  type SnapshotRows,
+  type TaskRow,
+  WAITERS_PAGE,
+} from '@resonatehq/protocol'
+import type pg from 'pg'
+import { StoreClock } from '../clock.ts'
+import { type Migration, pendingMigrations, SchemaError } from '../migrate.ts'
+import { readPromise, readSchedule, readTask, readUnblock, readWorker } from '../sqlite/statements.ts'
+import type { DueIds, DueMark, OwedUnblock, Store, Transaction } from '../store.ts'
+import {
+  beginText,
+  type ConnectionSettings,
+  explain,
+  isWithoutTls,
+  mayBePlain,
+  openPool,
+  placeOf,
+} from './connection.ts'
+import { hash64, idKey, LOCKING, type Locking, type LockingKind, scheduleKey } from './locks.ts'
+import * as columns from './statements.ts'
+import { type Columns, keyOf, SQL } from './statements.ts'
+
+export interface PostgresOptions extends ConnectionSettings {
+  /** `table` for databases without advisory locks. All servers of a database must agree. */
+  readonly locking?: LockingKind
+  /** This server's name: servers of different names seldom share a row of counters. */
+  readonly server?: string
+  /** Instead of the database's clock, for tests that move time by hand. */
+  readonly clock?: () => number
+}
+
+/** Distinct lock names of a batch: the database's table of locks is small, and shared by all servers. */
+const LOCKS_MAX = 200
+const COUNTER_SLOTS = 64
+/** Rows of a page that are read at once: large ones must not gather in memory. */
+const SCAN_CHUNK = 100
+const MIGRATION_LOCK = 'resonate migrations'
+const TABLES = ['promises', 'tasks', 'callbacks', 'listeners', 'unblocks', 'workers', 'schedules', 'counters']
+
+type Value = string | number | null | readonly string[]
+/** Sends a statement: at once, behind those sent before. */
+type Send = (name: keyof typeof SQL, ...values: Value[]) => Promise<Columns[]>
+
+export function postgresStore(options: PostgresOptions): Store {
+  return new PostgresStore(options)
+}
+
+class PostgresStore implements Store {
+  readonly locksMax = LOCKS_MAX
+  readonly #options: PostgresOptions
+  readonly #where: string
+  readonly #locking: Locking
+  readonly #slot: number
+  readonly #clock: StoreClock
+  #reading = 0
+  #pool: pg.Pool | null = null
+
+  constructor(options: PostgresOptions) {
+    this.#options = options
+    this.#where = placeOf(options.url)
+    this.#locking = LOCKING[options.locking ?? 'advisory']
+    this.#slot = Number(BigInt.asUintN(32, hash64(options.server ?? ''))) % COUNTER_SLOTS
+    this.#clock = new StoreClock(options.clock ?? (() => this.#reading))
+  }
+
+  async open(): Promise<void> {
+    try {
+      this.#pool = openPool(this.#options)
+      await this.#migrate().catch((error) => this.#withoutTls(error))
+      await this.now()
+    } catch (error) {
+      await this.close().catch(() => {})
+      throw explain(error, this.#where)
+    }
+  }
+
+  /** `prefer` and `allow`: without TLS, where the database has none. */
+  async #withoutTls(error: unknown): Promise<void> {
+    if (!isWithoutTls(error) || !mayBePlain(this.#options.url)) throw error
+    await this.close()
+    this.#pool = openPool(this.#options, { isPlain: true })
+    await this.#migrate()
+  }
+
+  async #migrate(): Promise<void> {
+    const client = await this.#open.connect()
+    try {
+      await client.query('begin isolation level read committed; set local lock_timeout = 0')
+      await this.#lockMigrations(client)
+      await this.#requireUtf8(client)
+      await client.query('create table if not exists schema_migrations (version bigint primary key)')
+      const { rows } = await client.query('select coalesce(max(version), 0)::bigint as current from schema_migrations')
+      for (const { version, sql } of pendingMigrations(readMigrations(), rows[0].current, this.#where)) {
+        await client.query(sql)
+        await client.query('insert into schema_migrations values ($1)', [version])
+      }
+      await client.query('commit')
+      client.release()
+    } catch (error) {
+      client.release(true)
+      throw error
+    }
+  }
+
+  async #lockMigrations(client: pg.PoolClient): Promise<void> {
+    if (this.#options.locking !== 'table') {
+      await client.query('select pg_advisory_xact_lock($1)', [hash64(MIGRATION_LOCK).toString()])
+    }
+  }
+
+  async #requireUtf8(client: pg.PoolClient): Promise<void> {
+    const { rows } = await client.query('show server_encoding')
+    const encoding = rows[0].server_encoding
+    if (encoding === 'UTF8') return
+    throw new SchemaError(
+      `${this.#where} must have the encoding UTF8, got ${encoding}: create one with createdb -E UTF8`,
+    )
+  }
+
+  async begin(needs: Needs): Promise<Transaction> {
+    const client = await this.#open.connect()
+    const locking = this.#locking
+    const keys = new Set<string>()
+    for (const id of needs.ids) keys.add(idKey(locking, id))
+    for (const id of needs.schedules) keys.add(scheduleKey(locking, id))
+    const send = this.#sender(client)
+    return this.#orClose(client, async () => {
+      const steps: Promise<unknown>[] = [client.query(beginText(this.#options))]
+      if (keys.size > 0) steps.push(client.query(this.#prepared(locking.sql, [[...keys]])))
+      const clock = send('clock')
+      const load = this.#load(send, needs)
+      const [, now, loaded] = await all([all(steps), this.#read(clock), load])
+      return this.#transaction(client, { now, loaded, covers: (id) => keys.has(idKey(locking, id)) })
+    })
+  }
+
+  #transaction(client: pg.PoolClient, begun: Pick<Transaction, 'now' | 'loaded' | 'covers'>): Transaction {
+    const send = this.#sender(client)
+    return {
+      ...begun,
+      load: (more) => this.#load(send, more),
+      commit: (changes) =>
+        this.#orClose(client, async () => {
+          await this.#commit(client, changes)
+          client.release()
+        }),
+      rollback: async () => {
+        await client.query('rollback').then(
+          () => client.release(),
+          () => client.release(true),
+        )
+      },
+    }
+  }
+
+  /** Whatever failed, the connection is given up: with it ends the transaction, and so do its locks. */
+  async #orClose<T>(client: pg.PoolClient, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      client.release(true)
+      throw error
+    }
+  }
+
+  async #commit(client: pg.PoolClient, changes: Changes): Promise<void> {
+    const floorAt = this.#clock.floorDue()
+    const send = this.#sender(client)
+    const writes = this.#write(send, changes)
+    if (floorAt !== null) writes.push(send('setFloor', floorAt))
+    const commit = client.query('commit')
+    await all([...writes, commit])
+    // After a statement that failed, PostgreSQL answers a commit with a rollback.
+    const { command } = await commit
+    if (command !== 'COMMIT') throw new Error(`${this.#where} answered ${command} to a commit: nothing was written`)
+    if (floorAt !== null) this.#clock.floored(floorAt)
+  }
+
+  /** All statements in one fixed order, rows in the order of their keys where servers may meet. */
+  #write(send: Send, changes: Changes): Promise<unknown>[] {
+    const sent: Promise<unknown>[] = []
+    const write = (name: keyof typeof SQL, given: readonly object[], ...more: Value[]) => {
+      if (given.length > 0) sent.push(send(name, JSON.stringify(given), ...more))
+    }
+    const { promises, tasks, callbacks, listeners, unblocks, schedules } = changes
+    write(
+      'insertPromises',
+      promises.filter(isNew).map(({ row }) => columns.promiseColumns(row)),
+    )
+    write(
+      'updatePromises',
+      promises.filter(isOld).map(({ row }) => columns.settledColumns(row)),
+    )
+    write(
+      'insertTasks',
+      tasks.filter(isNew).map(({ row }) => columns.taskColumns(row)),
+    )
+    write(
+      'updateTasks',
+      tasks.filter(isOld).map(({ row }) => columns.taskColumns(row)),
+    )
+    write('insertCallbacks', callbacks.filter(isAdded))
+    write('deleteCallbacks', callbacks.filter(isDropped))
+    write('insertListeners', listeners.filter(isAdded).map(withKey))
+    write('deleteListeners', listeners.filter(isDropped).map(withKey))
+    write(
+      'upsertUnblocks',
+      unblocks.flatMap(({ row }) => (row ? [columns.unblockColumns(row)] : [])),
+    )
+    write('deleteUnblocks', unblocks.filter(({ row }) => !row).map(withKey))
+    write('upsertSchedules', [...schedules.values()].filter((row) => row !== null).map(columns.scheduleColumns))
+    const dropped = [...schedules].flatMap(([id, row]) => (row ? [] : [id]))
+    if (dropped.length > 0) sent.push(send('deleteSchedules', dropped))
+    sent.push(...writeWorkers(send, changes.workers))
+    const counts = [...changes.counters].map(([name, value_added]) => ({ name, value_added }))
+    write(
+      'addCounters',
+      counts.sort((a, b) => compareIds(a.name, b.name)),
+      this.#slot,
+    )
+    return sent
+  }
+
+  async #load(send: Send, needs: Needs): Promise<Loaded> {
+    const loaded = emptyLoad()
+    const parts: Promise<void>[] = []
+    const read = (
+      name: keyof typeof SQL,
+      ids: ReadonlySet<string>,
+      take: (rows: Columns[]) => void,
+      ...more: Value[]
+    ) => {
+      if (ids.size > 0) parts.push(send(name, [...ids], ...more).then(take))
+    }
+    read('promises', needs.ids, (rows) => fill(loaded.promises, needs.ids, rows.map(readPromise)))
+    read('tasks', needs.ids, (rows) => fill(loaded.tasks, needs.ids, rows.map(readTask)))
+    read('schedules', needs.schedules, (rows) => fill(loaded.schedules, needs.schedules, rows.map(readSchedule)))
+    const held = (rows: Columns[]) => {
+      for (const pid of needs.held) loaded.held.set(pid, rows.filter((row) => row.pid === pid).map(idOf))
+    }
+    read('heldIds', needs.held, held)
+    const presence = (rows: Columns[]) => {
+      for (const pid of needs.presence) loaded.presence.set(pid, rows.filter((row) => row.pid === pid).map(readWorker))
+    }
+    read('presence', needs.presence, presence)
+    if (needs.waiters.size > 0) parts.push(this.#waiters(send, [...needs.waiters], loaded))
+    for (const [key, scan] of needs.scans) {
+      parts.push(this.#scan(send, scan).then((page) => void loaded.scans.set(key, { scan, page })))
+    }
+    await all(parts)
+    return loaded
+  }
+
+  async #waiters(send: Send, ids: readonly string[], loaded: Loaded): Promise<void> {
+    const pages = [send('callbacks', ids, WAITERS_PAGE + 1), send('listeners', ids, WAITERS_PAGE + 1)] as const
+    const [callbacks, listeners] = await all(pages)
+    const awaitersOf = Map.groupBy(callbacks, (row) => row.awaited)
+    const addressesOf = Map.groupBy(listeners, (row) => row.awaited)
+    for (const id of ids) {
+      const awaiters = (awaitersOf.get(id) ?? []).map((row) => row.awaiter as string).sort(compareIds)
+      const addresses = (addressesOf.get(id) ?? []).map((row) => row.address as string).sort(compareIds)
+      const more = awaiters.length > WAITERS_PAGE || addresses.length > WAITERS_PAGE
+      const page = { awaiters: awaiters.slice(0, WAITERS_PAGE), addresses: addresses.slice(0, WAITERS_PAGE), more }
+      loaded.waiters.set(id, page)
+    }
+  }
+
+  async #scan(send: Send, scan: Scan): Promise<Page<ScanRows[ScanTable]>> {
+    const rows: ScanRows[ScanTable][] = []
+    const limit = Math.min(SCAN_CHUNK, scan.limit + 1)
+    for (let after = scan.after; ; ) {
+      const chunk = await this.#chunk(send, scan, after, limit)
+      rows.push(...chunk.rows)
+      const page = cutPage(rows, scan)
+      if (page.more || chunk.rows.length < limit) return page
+      after = chunk.last
+    }
+  }
+
+  async #chunk(send: Send, scan: Scan, after: string, limit: number): Promise<Chunk> {
+    const { table, origin, branch } = scan
+    if (table === 'tasks') {
+      const tasks = (await send('tasksAfter', after, limit)).map(readTask)
+      const ids = tasks.map(({ id }) => id)
+      const promises = await promisesOf(send, ids)
+      return {
+        rows: tasks.map((task) => ({ task, promise: promises.get(task.id) as PromiseRow })),
+        last: ids.at(-1) ?? '',
+      }
+    }
+    const found =
+      table === 'schedules'
+        ? await send('schedulesAfter', after, limit)
+        : origin !== undefined
+          ? await send('promisesOfOrigin', origin, after, limit)
+          : branch !== undefined
+            ? await send('promisesOfBranch', branch, after, limit)
+            : await send('promisesAfter', after, limit)
+    const rows = table === 'schedules' ? found.map(readSchedule) : found.map(readPromise)
+    return { rows, last: rows.at(-1)?.id ?? '' }
+  }
+
+  async now(): Promise<number> {
+    return this.#read(this.#send('clock'))
+  }
+
+  /** Never below what was seen here, nor below what any server has persisted. */
+  async #read(clock: Promise<Columns[]>): Promise<number> {
+    const [row] = await clock
+    this.#reading = row?.now_at as number
+    this.#clock.restore(row?.floor_at as number)
+    return this.#clock.now()
+  }
+
+  async due({ now, limit }: { now: number; limit: number }): Promise<DueIds> {
+    const names = ['promisesDue', 'leasesDue', 'schedulesDue'] as const
+    const [promises, leases, schedules] = await all(names.map((name) => this.#ids(name, now, limit)))
+    return { promises: promises ?? [], leases: leases ?? [], schedules: schedules ?? [] }
+  }
+
+  async nextDueAt(after: number): Promise<number | null> {
+    const [row] = await this.#send('nextDue', after)
+    return row?.at as number | null
+  }
+
+  async ready({ queues, now, limit }: { queues: readonly string[]; now: number; limit: number }): Promise<TaskRow[]> {
+    return (await this.#tasks('tasksReady', queues.map(keyOf), now, limit)).sort(byDue)
+  }
+
+  async readyPushed({ now, limit }: { now: number; limit: number }): Promise<TaskRow[]> {
+    return this.#tasks('tasksPushed', now, limit)
+  }
+
+  async ripened({ after, until, limit }: { after: DueMark; until: number; limit: number }): Promise<TaskRow[]> {
+    return this.#tasks('tasksRipened', after.at, after.id, until, limit)
+  }
+
+  async held({ pid, after, limit }: { pid: string; after: string; limit: number }): Promise<TaskRow[]> {
+    return this.#tasks('tasksHeld', pid, after, limit)
+  }
+
+  async inHand({ worker, now }: { worker: string; now: number }): Promise<number> {
+    const [row] = await this.#send('inHand', worker, now)
+    return row?.n as number
+  }
+
+  async unblocks({ queues, limit }: { queues: readonly string[]; limit: number }): Promise<OwedUnblock[]> {
+    return this.#owed(await this.#send('unblocksOfQueues', queues.map(keyOf), limit))
+  }
+
+  async unblocksPushed({ limit }: { limit: number }): Promise<OwedUnblock[]> {
+    return this.#owed(await this.#send('unblocksPushed', limit))
+  }
+
+  async #owed(found: readonly Columns[]): Promise<OwedUnblock[]> {
+    const owed = found.map(readUnblock).sort(compareUnblocks)
+    const promises = await promisesOf(this.#send, [...new Set(owed.map(({ id }) => id))])
+    return owed.map((row) => ({ row, promise: promises.get(row.id) as PromiseRow }))
+  }
+
+  async unblocksBefore({ createdAt, limit }: { createdAt: number; limit: number }) {
+    return (await this.#send('unblocksBefore', createdAt, limit)).map(readUnblock)
+  }
+
+  async absent({ goneBefore, seenBefore }: { goneBefore: number; seenBefore: number }): Promise<string[]> {
+    return (await this.#send('absent', goneBefore, Math.min(goneBefore, seenBefore))).map((row) => row.pid as string)
+  }
+
+  async forgettable({ seenBefore, limit }: { seenBefore: number; limit: number }): Promise<string[]> {
+    return (await this.#send('forgettable', seenBefore, limit)).map((row) => row.pid as string)
+  }
+
+  async counters(): Promise<Map<string, number>> {
+    return new Map((await this.#send('counters')).map(({ name, value }) => [name as string, value as number]))
+  }
+
+  async snapshot(): Promise<SnapshotRows> {
+    const client = await this.#open.connect()
+    const send = this.#sender(client)
+    return this.#orClose(client, async () => {
+      const begun = client.query('begin isolation level repeatable read read only')
+      const names = ['allCallbacks', 'allListeners', 'allUnblocks'] as const
+      const whole = ['promisesAfter', 'tasksAfter'] as const
+      const reads = [...whole.map((name) => send(name, '', null)), ...names.map((name) => send(name))]
+      const [rows] = await all([all(reads), begun, client.query('commit')])
+      client.release()
+      return snapshotOf(rows)
+    })
+  }
+
+  async reset(): Promise<void> {
+    await this.#open.query(`begin; ${TABLES.map((table) => `delete from ${table};`).join(' ')} commit`)
+  }
+
+  async ping(): Promise<void> {
+    await this.#open.query('select 1')
+  }
+
+  async close(): Promise<void> {
+    const pool = this.#pool
+    this.#pool = null
+    await pool?.end()
+  }
+
+  get #open(): pg.Pool {
+    if (!this.#pool) throw new Error(`the store on ${this.#where} is not open`)
+    return this.#pool
+  }
+
+  async #tasks(name: keyof typeof SQL, ...values: Value[]): Promise<TaskRow[]> {
+    return (await this.#send(name, ...values)).map(readTask)
+  }
+
+  async #ids(name: keyof typeof SQL, ...values: Value[]): Promise<string[]> {
+    return (await this.#send(name, ...values)).map(idOf)
+  }
+
+  readonly #send: Send = async (name, ...values) => {
+    return (await this.#open.query(this.#prepared(SQL[name], values, name))).rows
+  }
+
+  #sender(client: pg.PoolClient): Send {
+    return async (name, ...values) => (await client.query(this.#prepared(SQL[name], values, name))).rows
+  }
+
+  #prepared(text: string, values: readonly unknown[], name = 'locks'): pg.QueryConfig {
+    return this.#options.isPooled ? { text, values: [...values] } : { name, text, values: [...values] }
+  }
+}
+
+interface Chunk {
+  readonly rows: readonly ScanRows[ScanTable][]
+  readonly last: string
+}
+
+/** Waits for all, also where one has failed: nothing of this transaction may still be under way when it is given up. */
+async function all<T extends readonly unknown[]>(promises: T): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
+  await Promise.allSettled(promises)
+  return Promise.all(promises) as Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }>
+}
+
+async function promisesOf(send: Send, ids: readonly string[]): Promise<Map<string, PromiseRow>> {
+  if (ids.length === 0) return new Map()
+  return new Map((await send('promises', ids)).map(readPromise).map((row) => [row.id, row]))
+}
+
+function writeWorkers(send: Send, effects: Changes['workers']): Promise<unknown>[] {
+  if (effects.length === 0) return []
+  const pids = effects.flatMap((effect) =>
+    effect.kind === 'worker' ? effect.row.pid : 'pid' in effect ? effect.pid : [],
+  )
+  const servers = effects.flatMap((effect) => (effect.kind === 'server.seen' ? effect.server : []))
+  return [send('lockWorkers', pids, servers), ...effects.map((effect) => writeWorker(send, effect))]
+}
+
+function writeWorker(send: Send, effect: Changes['workers'][number]): Promise<unknown> {
+  switch (effect.kind) {
+    case 'worker': {
+      const { pid, server, group, capacity, info, seenAt, goneAt } = effect.row
+      return send('upsertWorker', pid, server, group, capacity, JSON.stringify(info), seenAt, goneAt)
+    }
+    case 'worker.drop':
+      return send('deleteWorker', effect.pid, effect.server, effect.group)
+    case 'worker.seen':
+      return send('seeWorker', effect.at, effect.pid)
+    case 'server.seen':
+      return send('seeServer', effect.at, effect.server)
+  }
+}
+
+function snapshotOf([promises, tasks, callbacks, listeners, unblocks]: readonly Columns[][]): SnapshotRows {
+  return {
+    promises: (promises ?? []).map(readPromise),
+    tasks: (tasks ?? []).map(readTask),
+    callbacks: (callbacks ?? []).map((row) => ({ awaiter: row.awaiter as string, awaited: row.awaited as string })),
+    listeners: (listeners ?? []).map((row) => ({ id: row.awaited as string, address: row.address as string })),
+    unblocks: (unblocks ?? []).map(readUnblock),
+  }
+}
+
+function readMigrations(): Migration[] {
+  const folder = new URL('./migrations/', import.meta.url)
+  const files = readdirSync(folder).filter((name) => name.endsWith('.sql'))
+  return files.sort().map((name, at) => ({ version: at + 1, sql: readFileSync(new URL(name, folder), 'utf8') }))
+}
+
+/** What was found, and null for what was not. */
+function fill<T extends { readonly id: string }>(into: Map<string, T | null>, ids: Iterable<string>, found: T[]): void {
+  for (const id of ids) into.set(id, null)
+  for (const row of found) into.set(row.id, row)
+}
+
+function withKey<T extends { readonly address: string }>(row: T): T & { address_key: string } {
+  return { ...row, address_key: keyOf(row.address) }
+}
+
+function idOf(row: Columns): string {
+  return row.id as string
+}
+
+function byDue(a: TaskRow, b: TaskRow): number {
+  return (a.dueAt as number) - (b.dueAt as number) || compareIds(a.id, b.id)
+}
+
+const isNew = (change: { isNew: boolean }) => change.isNew
+const isOld = (change: { isNew: boolean }) => !change.isNew
+const isAdded = (change: { isAdded: boolean }) => change.isAdded
+const isDropped = (change: { isAdded: boolean }) => !change.isAdded

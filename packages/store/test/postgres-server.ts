@@ -1,0 +1,89 @@
+// A real PostgreSQL for tests, from the binaries that are installed: started once a process in a folder of its own, on a
+// socket and no port, and gone with the process. `RESONATE_TEST_POSTGRES_BIN` names the folder of other binaries.
+
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, chownSync, existsSync, globSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import pg from 'pg'
+
+/** Who runs it where the tests run as root, as which PostgreSQL refuses to: nobody. */
+const NOBODY = 65534
+let databases = 0
+
+export interface PostgresServer {
+  urlOf(database: string): string
+  /** A new empty database; its URL. */
+  create(): Promise<string>
+  stop(): Promise<void>
+}
+
+export function postgresBinaries(): string | null {
+  const given = process.env.RESONATE_TEST_POSTGRES_BIN
+  if (given) return given
+  const installed = globSync('/usr/lib/postgresql/*/bin').filter((folder) => existsSync(join(folder, 'initdb')))
+  return installed.sort().at(-1) ?? null
+}
+
+/** Reason to skip tests, or false. */
+export const withoutPostgres = postgresBinaries() ? false : 'no PostgreSQL binaries are installed'
+
+export async function startPostgres({ isDurable = false } = {}): Promise<PostgresServer> {
+  const binaries = postgresBinaries() as string
+  const folder = mkdtempSync(join(tmpdir(), 'resonate-pg-'))
+  const user = process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {}
+  if (user.uid) chownSync(folder, NOBODY, NOBODY)
+  chmodSync(folder, 0o700)
+  const data = join(folder, 'data')
+  const init = ['-D', data, '-U', 'test', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync']
+  const made = spawnSync(join(binaries, 'initdb'), init, { ...user, cwd: folder, encoding: 'utf8' })
+  if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr}`)
+  const fast = isDurable ? [] : ['-c', 'fsync=off', '-c', 'synchronous_commit=off', '-c', 'full_page_writes=off']
+  const flags = ['-D', data, '-k', folder, '-c', 'listen_addresses=', '-c', 'max_connections=100', ...fast]
+  const child = spawn(join(binaries, 'postgres'), flags, { ...user, cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] })
+  const kill = () => child.kill('SIGKILL')
+  process.on('exit', kill)
+  await ready(child)
+  child.unref()
+  ;(child.stderr as unknown as { unref(): void }).unref()
+  const urlOf = (database: string) => `postgres://test@localhost/${database}?host=${encodeURIComponent(folder)}`
+  return {
+    urlOf,
+    async create() {
+      const name = `t${++databases}`
+      await command(urlOf('postgres'), `create database ${name}`)
+      return urlOf(name)
+    },
+    async stop() {
+      process.off('exit', kill)
+      const ended = once(child, 'exit')
+      child.kill('SIGQUIT')
+      await ended
+      rmSync(folder, { recursive: true })
+    },
+  }
+}
+
+async function ready(child: ReturnType<typeof spawn>): Promise<void> {
+  let said = ''
+  for await (const chunk of child.stderr?.iterator({ destroyOnReturn: false }) ?? []) {
+    said += chunk
+    if (said.includes('ready to accept connections')) {
+      child.stderr?.resume()
+      return
+    }
+  }
+  throw new Error(`PostgreSQL did not start: ${said}`)
+}
+
+/** One statement on a connection of its own. */
+export async function command(url: string, sql: string): Promise<Record<string, unknown>[]> {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  try {
+    return (await client.query(sql)).rows
+  } finally {
+    await client.end()
+  }
+}

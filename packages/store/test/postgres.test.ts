@@ -1,0 +1,212 @@
+// What only the PostgreSQL store has: several servers on one database, connections that break, a schema that others may
+// be changing, and plans.
+
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { lockName, Needs, type PromiseRow, WorkingSet } from '@resonatehq/protocol'
+import type { Store } from '@resonatehq/store'
+import { postgresStore } from '@resonatehq/store/postgres'
+import pg from 'pg'
+import { LOCKING, type LockingKind } from '../src/postgres/locks.ts'
+import { SQL } from '../src/postgres/statements.ts'
+import { command, type PostgresServer, startPostgres, withoutPostgres } from './postgres-server.ts'
+
+let server: PostgresServer
+const skip = withoutPostgres
+
+before(async () => {
+  if (!skip) server = await startPostgres()
+})
+after(() => server?.stop())
+
+function promise(id: string, changes: Partial<PromiseRow> = {}): PromiseRow {
+  const texts = { param: {}, value: {}, tags: {} }
+  const instants = { timeoutAt: 9e15, createdAt: 1, settledAt: null, wakeAt: 9e15 }
+  return { id, state: 'pending', ...texts, origin: id, branch: null, ...instants, ...changes }
+}
+
+function needing(...ids: string[]): Needs {
+  const needs = new Needs()
+  for (const id of ids) needs.ids.add(id)
+  return needs
+}
+
+async function write(store: Store, row: PromiseRow): Promise<void> {
+  const transaction = await store.begin(needing(row.id))
+  const set = new WorkingSet()
+  set.absorb(transaction.loaded)
+  set.apply([{ kind: 'promise', row }])
+  await transaction.commit(set.changes())
+}
+
+/** Adds one to the number kept in each promise's value, as a server would that read it before. */
+async function increment(store: Store, ids: readonly string[]): Promise<void> {
+  const transaction = await store.begin(needing(...ids))
+  const set = new WorkingSet()
+  set.absorb(transaction.loaded)
+  for (const id of ids) {
+    const row = transaction.loaded.promises.get(id) ?? promise(id)
+    set.apply([{ kind: 'promise', row: { ...row, value: { data: String(Number(row.value.data ?? 0) + 1) } } }])
+  }
+  await transaction.commit(set.changes())
+}
+
+for (const locking of ['advisory', 'table'] as const satisfies LockingKind[]) {
+  test(`servers that change the same rows take turns under ${locking} locks`, { skip }, async () => {
+    const url = await server.create()
+    const stores = [1, 2, 3].map((n) => postgresStore({ url, locking, server: `s${n}` }))
+    for (const store of stores) await store.open()
+    let state = 7
+    const draw = (n: number) => {
+      state = (Math.imul(state, 1103515245) + 12345) >>> 0
+      return (state >>> 8) % n
+    }
+    const expected = new Map<string, number>()
+    const work = Array.from({ length: 300 }, (_, at) => {
+      const ids = [...new Set(Array.from({ length: 5 }, () => `p${draw(20)}:x`))]
+      for (const id of ids) expected.set(id, (expected.get(id) ?? 0) + 1)
+      return increment(stores[at % 3] as Store, ids)
+    })
+    await Promise.all(work)
+    const { promises } = await (stores[0] as Store).snapshot()
+    assert.deepEqual(new Map(promises.map(({ id, value }) => [id, Number(value.data)])), new Map([...expected].sort()))
+    for (const store of stores) await store.close()
+  })
+}
+
+test('a key covers the ids of its workflow and no others', { skip }, async () => {
+  const store = postgresStore({ url: await server.create() })
+  await store.open()
+  const transaction = await store.begin(needing('job.1'))
+  assert.equal(lockName('job.1.2'), lockName('job.1'))
+  assert.equal(transaction.covers('job.1.2'), true)
+  assert.equal(transaction.covers('other'), false)
+  await transaction.rollback()
+  await store.close()
+})
+
+test('ten servers that start at once migrate once', { skip }, async () => {
+  const url = await server.create()
+  const stores = Array.from({ length: 10 }, () => postgresStore({ url, connectionsMax: 2 }))
+  await Promise.all(stores.map((store) => store.open()))
+  assert.deepEqual(await command(url, 'select version::int from schema_migrations'), [{ version: 1 }])
+  await Promise.all(stores.map((store) => store.close()))
+})
+
+test('a newer schema is refused and left alone', { skip }, async () => {
+  const url = await server.create()
+  const store = postgresStore({ url })
+  await store.open()
+  await store.close()
+  await command(url, 'insert into schema_migrations values (99)')
+  await assert.rejects(postgresStore({ url }).open(), /has schema version 99, and this program knows versions up to 1/)
+})
+
+test('a database that does not exist is named with what to do', { skip }, async () => {
+  await assert.rejects(postgresStore({ url: server.urlOf('nowhere') }).open(), /nowhere .*does not exist: create it/)
+})
+
+test('what is between begin and commit when connections are cut is refused, and the next batch runs', {
+  skip,
+}, async () => {
+  const url = await server.create()
+  const store = postgresStore({ url })
+  await store.open()
+  const transaction = await store.begin(needing('a'))
+  await command(
+    url,
+    'select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and datname = current_database()',
+  )
+  await assert.rejects(transaction.commit(new WorkingSet().changes()))
+  await write(store, promise('b'))
+  assert.deepEqual(
+    (await store.snapshot()).promises.map(({ id }) => id),
+    ['b'],
+  )
+  await store.close()
+})
+
+test('a lock that is held too long is refused, and leaves nothing behind', { skip }, async () => {
+  const url = await server.create()
+  const [holder, other] = [postgresStore({ url }), postgresStore({ url, lockTimeoutMs: 20 })]
+  await holder.open()
+  await other.open()
+  const transaction = await holder.begin(needing('a'))
+  await assert.rejects(other.begin(needing('a')), /lock timeout/)
+  await transaction.rollback()
+  await write(other, promise('a'))
+  await holder.close()
+  await other.close()
+})
+
+test('text that jsonb refuses, ids of any script and the longest addresses survive', { skip }, async () => {
+  const url = await server.create()
+  const store = postgresStore({ url, isPooled: true })
+  await store.open()
+  const value = { headers: { a: '\u0000' }, data: 'x\u0000\\u0000"é😀' }
+  const id = `é😀${'i'.repeat(1_000)}`
+  const address = `https://example.com/${'a'.repeat(2_080)}`
+  const transaction = await store.begin(needing(id))
+  const set = new WorkingSet()
+  set.absorb(transaction.loaded)
+  set.apply([
+    { kind: 'promise', row: promise(id, { value }) },
+    { kind: 'listener.add', awaited: id, address },
+    { kind: 'unblock.add', row: { id, address, queue: address, createdAt: 1 } },
+  ])
+  await transaction.commit(set.changes())
+  const owed = await store.unblocksPushed({ limit: 5 })
+  assert.deepEqual(owed, [{ row: { id, address, queue: address, createdAt: 1 }, promise: promise(id, { value }) }])
+  assert.deepEqual(await store.unblocks({ queues: [address], limit: 5 }), owed)
+  assert.deepEqual((await store.snapshot()).listeners, [{ id, address }])
+  await store.close()
+})
+
+test('the clock never goes back, not even on another server', { skip }, async () => {
+  const url = await server.create()
+  const ahead = postgresStore({ url, clock: () => 5e12 })
+  await ahead.open()
+  await write(ahead, promise('a'))
+  const other = postgresStore({ url })
+  await other.open()
+  assert.equal(await other.now(), 5e12)
+  await ahead.close()
+  await other.close()
+})
+
+test('no statement scans what grows', { skip }, async () => {
+  const url = await server.create()
+  const store = postgresStore({ url })
+  await store.open()
+  await store.close()
+  await command(
+    url,
+    `insert into promises select 'p' || n, 'pending', '{}', '{}', '{}', 'p' || n / 10, 'p' || n / 10, n, n, null, n
+       from generate_series(1, 100000) n;
+     insert into tasks select 'p' || n, case n % 3 when 0 then 'pending' when 1 then 'acquired' else 'fulfilled' end, 1, 1,
+       case n % 3 when 1 then 'w' || n % 1000 end, n, n, case n % 2 when 0 then n end, 0, 'a', 'q' || n % 100, 'q' || n % 100,
+       'w' || n % 1000, 0, 0 from generate_series(1, 100000) n;
+     insert into callbacks select 'p' || n, 'p' || n + 1 from generate_series(1, 100000) n;
+     insert into listeners select 'p' || n, 'a', 'a' from generate_series(1, 100000) n;
+     insert into unblocks select 'p' || n, 'a', 'a', 'q' || n % 100, 'q' || n % 100, n from generate_series(1, 100000) n;
+     insert into schedules select 's' || n, '', '', 1, '{}', '{}', 1, n, null from generate_series(1, 100000) n;
+     analyze`,
+  )
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  await client.query('set plan_cache_mode = force_generic_plan')
+  // Debug snapshots show everything; workers, counters and the clock are few.
+  const mayScan = new Set(['allCallbacks', 'allListeners', 'allUnblocks'])
+  const few = /on (workers|counters|clock|locks)/
+  for (const [name, sql] of [...Object.entries(SQL), ['locks', LOCKING.table.sql] as const]) {
+    if (mayScan.has(name)) continue
+    const count = Math.max(0, ...[...sql.matchAll(/\$(\d)/g)].map(([, n]) => Number(n)))
+    await client.query(`prepare s as ${sql}`)
+    const { rows } = await client.query(`explain execute s${count ? `(${Array(count).fill('null').join(', ')})` : ''}`)
+    await client.query('deallocate s')
+    const lines = rows.map((row) => row['QUERY PLAN'] as string)
+    const bad = lines.filter((line) => /Seq Scan/.test(line) && !few.test(line))
+    assert.deepEqual(bad, [], `${name}:\n${lines.join('\n')}`)
+  }
+  await client.end()
+})
