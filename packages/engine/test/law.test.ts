@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { after, before, test } from 'node:test'
 import {
   type Answer,
   DEFAULT_CONFIG,
@@ -16,10 +16,12 @@ import {
   type Request,
 } from '@resonatehq/protocol'
 import { memoryStore, type Store } from '@resonatehq/store'
+import { postgresStore } from '@resonatehq/store/postgres'
 import { sqliteStore } from '@resonatehq/store/sqlite'
 import fc from 'fast-check'
 import { BareMachine } from '../../protocol/test/bare.ts'
 import { lockingStore } from '../../store/test/locking.ts'
+import { command, type PostgresServer, startPostgres, withoutPostgres } from '../../store/test/postgres-server.ts'
 import { twinStore } from '../../store/test/twin.ts'
 import { createEngine, type Engine, type Executed } from '../src/index.ts'
 import { ManualPlatform } from './manual-platform.ts'
@@ -42,10 +44,16 @@ const isLong = process.env.RESONATE_TEST_LONG === '1'
 interface World {
   readonly store: Store
   readonly reopen: () => Store
-  readonly remove: () => void
+  readonly remove: () => unknown
 }
 
-const worlds: Record<string, (wall: () => number) => World> = {
+let server: PostgresServer
+before(async () => {
+  if (!withoutPostgres) server = await startPostgres()
+})
+after(() => server?.stop())
+
+const worlds: Record<string, (wall: () => number) => World | Promise<World>> = {
   memory: (wall) => {
     const store = memoryStore({ wall })
     return { store, reopen: () => store, remove: () => {} }
@@ -61,11 +69,20 @@ const worlds: Record<string, (wall: () => number) => World> = {
     const open = () => twinStore(memory, sqliteStore({ path: join(folder, 'law.db'), wall }))
     return { store: open(), reopen: open, remove: () => rmSync(folder, { recursive: true }) }
   },
+  postgres: async (wall) => {
+    const url = await server.create()
+    const memory = memoryStore({ wall })
+    const open = () => twinStore(memory, postgresStore({ url, clock: wall, connectionsMax: 3 }))
+    const database = new URL(url).pathname.slice(1)
+    const remove = () => command(server.urlOf('postgres'), `drop database ${database} with (force)`)
+    return { store: open(), reopen: open, remove }
+  },
 }
 
 for (const [name, open] of Object.entries(worlds)) {
-  test(`batching over the ${name} store is invisible`, async () => {
-    const runs = (name === 'sqlite' ? 30 : 60) * (isLong ? 20 : 1)
+  const skip = name === 'postgres' && withoutPostgres
+  test(`batching over the ${name} store is invisible`, { skip }, async () => {
+    const runs = ({ sqlite: 30, postgres: 4 }[name] ?? 60) * (isLong ? 20 : 1)
     const world = fc.record({ ops: stream(600), batchMax: fc.constantFrom(1, 2, 5, 1_000) })
     const seed = Number(process.env.SEED ?? 20260101)
     if (process.env.REPLAY) return replay(open, process.env.REPLAY)
@@ -88,14 +105,18 @@ function shrunk(script: object, seed: number, cause: unknown): Error {
   )
 }
 
-async function replay(open: (wall: () => number) => World, file: string): Promise<void> {
+async function replay(open: (wall: () => number) => World | Promise<World>, file: string): Promise<void> {
   const { ops, batchMax } = JSON.parse(readFileSync(file, 'utf8')) as { ops: Op[]; batchMax: number }
   await run(open, ops, batchMax)
 }
 
-async function run(open: (wall: () => number) => World, ops: readonly Op[], batchMax: number): Promise<void> {
+async function run(
+  open: (wall: () => number) => World | Promise<World>,
+  ops: readonly Op[],
+  batchMax: number,
+): Promise<void> {
   const platform = new ManualPlatform({ now: START })
-  const world = open(() => platform.now())
+  const world = await open(() => platform.now())
   const bare = new BareMachine(config)
   const life = new Life(platform, bare, batchMax)
   try {
@@ -107,7 +128,7 @@ async function run(open: (wall: () => number) => World, ops: readonly Op[], batc
     await life.end()
   } finally {
     await life.abandon()
-    world.remove()
+    await world.remove()
   }
 }
 
