@@ -176,6 +176,22 @@ test('who cancels a call aborts the signal of its function, and nothing that it 
   await world.stop()
 })
 
+test('who cancels a suspended call cancels what it waits for', async () => {
+  const world = new World()
+  const resonate = world.resonate({ pid: 'w' })
+  resonate.register('caller', function* (ctx: Context) {
+    return yield* ctx.rpc('nobody has this', ctx.options({ target: 'elsewhere' }))
+  })
+  const handle = await world.until(resonate.beginRun('id', 'caller'))
+  await world.pass(1_000)
+  assert.equal((await taskOf(world, 'id')).state, 'suspended')
+  await world.until(resonate.promises.cancel('id'))
+  await assert.rejects(world.until(handle.result()), /canceled/i)
+  await world.pass(1_000)
+  assert.equal((await promiseOf(world, 'id:0')).state, 'rejected_canceled')
+  await world.stop()
+})
+
 test('a worker whose lease ended lets go of its work', async () => {
   const world = new World()
   const effects: string[] = []

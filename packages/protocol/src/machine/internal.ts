@@ -5,7 +5,7 @@ import { queueOf } from '../address.ts'
 import type { Decision, Effect } from './effects.ts'
 import { dutyOf, type Env, noop, ok, promiseOf } from './env.ts'
 import { timeoutState } from './project.ts'
-import { revocation, settlement } from './promise.ts'
+import { revocations, settlement } from './promise.ts'
 import type { View, Waiters, WorkerRow } from './rows.ts'
 import { backoff, later, ready } from './task.ts'
 
@@ -48,8 +48,7 @@ export function timeoutPromise(env: Env, { id }: StepTable['promise.timeout']): 
   if (stored?.state !== 'pending' || stored.timeoutAt > env.now) return noop()
   const state = timeoutState(stored.tags)
   const { effects } = settlement(env, stored, { state, value: stored.value, settledAt: stored.timeoutAt })
-  const task = env.view.task(id)
-  return ok({}, task?.state === 'acquired' ? [...effects, revocation(task)] : effects)
+  return ok({}, [...effects, ...revocations(env.view.task(id))])
 }
 
 export function resumeAwaiter(env: Env, { awaited, awaiter }: StepTable['promise.resume']): Decision {
@@ -126,7 +125,7 @@ export function expireLease(env: Env, { id }: StepTable['task.expire']): Decisio
   if (task?.state !== 'acquired' || task.dueAt === null || task.dueAt > env.now) return noop()
   const lost = task.lost + 1
   const row = { ...ready(task, later(env.now, backoff(lost, 3))), lost }
-  return ok({}, [{ kind: 'task', row }, revocation(task)])
+  return ok({}, [{ kind: 'task', row }, ...revocations(task)])
 }
 
 export function disconnectHolder(env: Env, { id, pid }: StepTable['task.disconnect']): Decision {

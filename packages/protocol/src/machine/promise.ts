@@ -69,8 +69,7 @@ export function settlePromise(env: Env, data: SettleData): Decision {
   if (!promise) return missing(data.id)
   if (promise.state !== 'pending') return ok({ promise: promiseRecord(promise) })
   const settled = settlement(env, promise, { ...data, settledAt: env.now })
-  const duty = dutyOf(env, data.id)
-  const effects = duty?.task.state === 'acquired' ? [...settled.effects, revocation(duty.task)] : settled.effects
+  const effects = [...settled.effects, ...revocations(env.view.task(data.id))]
   return ok({ promise: promiseRecord(settled.promise) }, effects)
 }
 
@@ -92,9 +91,10 @@ export function settlement(env: Env, pending: PromiseRow, how: Settled): { promi
   return { promise, effects }
 }
 
-/** Tells the holder of a claim that it ended without its doing. */
-export function revocation(task: TaskRow): Effect {
-  return { kind: 'revoke', id: task.id, version: task.version, pid: task.pid as string }
+/** Tells who works on a task, or keeps it suspended in memory, that it ended without their doing. */
+export function revocations(task: TaskRow | null): Effect[] {
+  const pid = task?.state === 'acquired' || task?.state === 'suspended' ? task.worker : null
+  return task && pid !== null ? [{ kind: 'revoke', id: task.id, version: task.version, pid }] : []
 }
 
 export function registerCallback(env: Env, { awaited, awaiter }: CallbackData): Decision {

@@ -9,7 +9,7 @@ import { ruleProblem } from '../rules.ts'
 import type { Decision, Effect } from './effects.ts'
 import { dutyOf, type Env, type MachineConfig, ok, promiseOf, refuse } from './env.ts'
 import { projectPromise, promiseRecord, taskRecord } from './project.ts'
-import { birth, createPromise, revocation, settlement, settlePromise } from './promise.ts'
+import { birth, createPromise, revocations, settlement, settlePromise } from './promise.ts'
 import { MAX_INSTANT, type PromiseRow, type Scan, type TaskRow } from './rows.ts'
 
 type Data<K extends keyof RequestTable> = RequestTable[K]['data']
@@ -183,7 +183,8 @@ export function haltTask(env: Env, { id }: Data<'task.halt'>): Decision {
     offeredAt: null,
     worker: null,
   }
-  const told = task.state === 'acquired' ? [revocation(task)] : []
+  // A suspended one may go on where it stands when it is continued.
+  const told = task.state === 'acquired' ? revocations(task) : []
   return ok({}, [{ kind: 'task', row: halted }, ...told])
 }
 
