@@ -100,7 +100,8 @@ class StoreEngine implements Engine {
     this.#store = store
     this.#server = `server-${Math.floor(platform.random() * 2 ** 48).toString(36)}`
     this.#messageRetentionMs = options.messageRetentionMs ?? 24 * 3_600_000
-    const placement = new Placement({ canPush: options.push !== undefined })
+    const canPush = options.push !== undefined
+    const placement = new Placement({ canPush })
     const lane = new Lane({
       store,
       machine,
@@ -131,6 +132,7 @@ class StoreEngine implements Engine {
       log,
       sweepMaxMs: SWEEP_MAX_MS,
       sweepLimit: SWEEP_LIMIT,
+      canPush,
       disconnectGraceMs: machine.disconnectGraceMs,
       presenceStaleMs: machine.presenceStaleMs,
       disconnectUptimeMs: options.disconnectUptimeMs ?? 30_000,

@@ -22,6 +22,7 @@ export interface TimersOptions {
   readonly presenceStaleMs: number
   /** How long this server must have been up before it ends the leases of workers without a connection, ms. */
   readonly disconnectUptimeMs: number
+  readonly canPush: boolean
   /** After each look: what else is checked from time to time. */
   readonly swept: (now: number) => Promise<void>
 }
@@ -126,7 +127,8 @@ export class Timers {
     const last = ripened.at(limit - 1)
     if (last) this.#ripe = { at: last.dueAt as number, id: last.id }
     else if (now >= this.#ripe.at) this.#ripe = behind(now)
-    const pushed = await store.readyPushed({ now, limit })
+    // Without a transport for them nobody takes them, and they would be looked at again and again.
+    const pushed = this.#options.canPush ? await store.readyPushed({ now, limit }) : []
     const ids = new Set([...ripened, ...pushed].map((task) => task.id))
     return [...ids].map((id): Entry => ({ kind: 'place', id }))
   }

@@ -488,7 +488,10 @@ test('a store that fails is answered 503 and nothing that was told is taken back
     return isBroken ? { ...transaction, commit: () => Promise.reject(new Error('disk full')) } : transaction
   }
   const flaky: Store = new Proxy(store, {
-    get: (target, name) => (name === 'begin' ? begin : target[name as keyof Store].bind(target)),
+    get: (target, name) => {
+      const own = name === 'begin' ? begin : Reflect.get(target, name)
+      return typeof own === 'function' ? own.bind(target) : own
+    },
   })
   const failures: string[] = []
   const log = { info() {}, warn() {}, error: (_: object, message: string) => void failures.push(message) }
