@@ -57,6 +57,7 @@ export async function startPostgres({ isDurable = false } = {}): Promise<Postgre
     },
     async stop() {
       process.off('exit', kill)
+      child.ref()
       const ended = once(child, 'exit')
       child.kill('SIGQUIT')
       await ended
