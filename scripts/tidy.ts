@@ -28,6 +28,7 @@ export interface Manifest {
   readonly exports?: unknown
   readonly bin?: unknown
   readonly dependencies?: Readonly<Record<string, string>>
+  readonly peerDependencies?: Readonly<Record<string, string>>
 }
 
 /** Which packages may import which. Nobody imports cli; tests, benches, examples and scripts import what they like. */
@@ -44,7 +45,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const NO_NODE: Readonly<Record<string, readonly string[]>> = {
   protocol: [],
   engine: [],
-  store: ['src/sqlite/'],
+  store: ['src/sqlite/', 'src/postgres/'],
   sdk: ['src/platform-node.ts', 'src/heartbeat-thread.ts'],
 }
 
@@ -110,7 +111,8 @@ function packageImports(source: Source, { manifests }: Repository): Finding[] {
   const own = packageOf(source)
   if (own === null || !isShipped(source)) return []
   const allowed = (MAY_IMPORT[own] ?? []).map((name) => SCOPE + name)
-  const declared = Object.keys(manifests.get(own)?.dependencies ?? {})
+  const manifest = manifests.get(own)
+  const declared = Object.keys({ ...manifest?.dependencies, ...manifest?.peerDependencies })
   return imported(source).flatMap(({ specifier, line }) => {
     if (specifier.startsWith('node:')) return []
     if (specifier.startsWith('.')) return leavesPackage(source, specifier) ? [at(source, line, outside(specifier))] : []
