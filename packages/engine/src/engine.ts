@@ -15,7 +15,7 @@ import type { Store } from '@resonatehq/store'
 import type { Entry, Executed, Outgoing } from './batch.ts'
 import { type Connected, Delivery, type Push, type WorkerPort } from './delivery.ts'
 import { Lane, type LaneLimits } from './lane.ts'
-import { type EngineObserver, type EngineStats, NO_OBSERVER } from './observer.ts'
+import { type EngineObserver, type EngineStats, NO_OBSERVER, type Vitals } from './observer.ts'
 import { Placement, queuesOf } from './placement.ts'
 import type { Log, Platform } from './platform.ts'
 import { Timers } from './timers.ts'
@@ -46,6 +46,8 @@ export interface Engine {
   submit(request: Request, options?: SubmitOptions): Promise<Answer>
   /** Decides several in this order, in one batch. */
   submitAll(requests: readonly Request[], options?: SubmitOptions): Promise<Answer[]>
+  /** A worker told how it is. Shown to operators; nothing depends on it. */
+  report(pid: string, vitals: Vitals): void
   /** A worker connected. */
   connect(port: WorkerPort): Connected
   /** Resolves while the store answers. */
@@ -217,6 +219,10 @@ class StoreEngine implements Engine {
     if (armedAt !== null && !this.#isPaused) this.#timers.arm(armedAt)
   }
 
+  report(pid: string, vitals: Vitals): void {
+    this.#placement.report(pid, vitals)
+  }
+
   connect(port: WorkerPort): Connected {
     let isOpen = true
     this.#delivery.open(port)
@@ -245,7 +251,7 @@ class StoreEngine implements Engine {
     this.#lane.submit([{ kind: 'input', input: { kind: 'worker.connect', data: { row } } }])
     await this.#lane.between(async () => {
       const inHand = await this.#store.inHand({ worker: pid, now: await this.#store.now() })
-      if (isOpen()) this.#placement.add({ group, pid, capacity }, inHand)
+      if (isOpen()) this.#placement.add({ group, pid, capacity, info }, inHand)
     })
     for (const queue of queuesOf(port)) this.#pull(queue)
     await this.#delivery.catchUp(port)

@@ -27,6 +27,18 @@ export interface WorkerStats {
   readonly pid: string
   /** Tasks offered to it or held by it. */
   readonly inHand: number
+  /** What it said of itself when it connected: sdk, version, host, functions. */
+  readonly info: Readonly<Record<string, string>>
+  /** What its last heartbeat said of its health. Absent: it says nothing. */
+  readonly vitals?: Vitals
+}
+
+/** How a worker is, by its own account. Each part may be missing. */
+export interface Vitals {
+  /** How late its event loop is, ms. */
+  readonly lagMs?: number
+  readonly rssBytes?: number
+  readonly tasks?: number
 }
 
 export const NO_OBSERVER: EngineObserver = { batch() {}, sent() {}, scheduled() {} }

@@ -159,6 +159,8 @@ export function createHttp(parts: HttpParts): Http {
       return refused(kind, head.corrId, 403, 'Debug operations are disabled. Start the server with --debug.')
     const request = parseRequest(kind, data, limits)
     if (!request.ok) return refused(kind, head.corrId, 400, request.message)
+    const vitals = head['resonate:worker']
+    if (vitals && request.request.kind === 'task.heartbeat') parts.engine()?.report(request.request.data.pid, vitals)
     const debugTime = config.debug ? head['resonate:debug_time'] : undefined
     return { kind, label: kind, corrId: head.corrId, request: request.request, debugTime }
   }

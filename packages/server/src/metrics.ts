@@ -95,6 +95,24 @@ export const METRICS = {
     labels: ['group', 'pid'],
     help: 'Tasks offered to or held by each connected worker.',
   },
+  workerInfo: {
+    type: 'gauge',
+    name: 'resonate_worker_info',
+    labels: ['group', 'pid', 'sdk', 'version', 'host'],
+    help: 'Always 1. What each connected worker says of itself.',
+  },
+  workerLag: {
+    type: 'gauge',
+    name: 'resonate_worker_event_loop_lag_seconds',
+    labels: ['group', 'pid'],
+    help: 'How late the event loop of each worker is, by its last heartbeat.',
+  },
+  workerMemory: {
+    type: 'gauge',
+    name: 'resonate_worker_resident_memory_bytes',
+    labels: ['group', 'pid'],
+    help: 'Resident memory of each worker, by its last heartbeat.',
+  },
   pollConnections: {
     type: 'gauge',
     name: 'resonate_poll_connections',
@@ -168,6 +186,9 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const queueLength = gauge(METRICS.queueLength)
   const workers = gauge(METRICS.workers)
   const tasksInHand = gauge(METRICS.tasksInHand)
+  const workerInfo = gauge(METRICS.workerInfo)
+  const workerLag = gauge(METRICS.workerLag)
+  const workerMemory = gauge(METRICS.workerMemory)
   const pollConnections = gauge(METRICS.pollConnections)
   const pushInFlight = gauge(METRICS.pushInFlight)
   const pushWaiting = gauge(METRICS.pushWaiting)
@@ -182,11 +203,16 @@ export function createMetrics(options: MetricsOptions): Metrics {
     pushWaiting.set(transports?.pushWaiting() ?? 0)
     const stats = engine()
     queueLength.set(stats?.queueLength ?? 0)
-    workers.reset()
-    tasksInHand.reset()
+    for (const each of [workers, tasksInHand, workerInfo, workerLag, workerMemory]) each.reset()
     const series = workerSeries(stats?.workers ?? [])
     for (const [group, count] of series.groups) workers.set({ group }, count)
-    for (const { group, pid, inHand } of series.workers) tasksInHand.set({ group, pid }, inHand)
+    for (const { group, pid, inHand, info, vitals } of series.workers) {
+      const { sdk = '', version = '', host = '' } = info
+      tasksInHand.set({ group, pid }, inHand)
+      workerInfo.set({ group, pid, sdk, version, host }, 1)
+      if (vitals?.lagMs !== undefined) workerLag.set({ group, pid }, vitals.lagMs / 1000)
+      if (vitals?.rssBytes !== undefined) workerMemory.set({ group, pid }, vitals.rssBytes)
+    }
   }
 
   return {
@@ -241,12 +267,13 @@ function workerSeries(all: EngineStats['workers']): {
   const workers: WorkerStats[] = []
   let otherInHand = 0
   let others = 0
-  for (const { group, pid, inHand } of all) {
+  for (const worker of all) {
+    const { group, inHand } = worker
     const label = groups.has(group) || groups.size < WORKER_SERIES_MAX ? group : 'other'
     groups.set(label, (groups.get(label) ?? 0) + 1)
-    if (workers.length < WORKER_SERIES_MAX) workers.push({ group, pid, inHand })
+    if (workers.length < WORKER_SERIES_MAX) workers.push(worker)
     else [others, otherInHand] = [others + 1, otherInHand + inHand]
   }
-  if (others > 0) workers.push({ group: 'other', pid: 'other', inHand: otherInHand })
+  if (others > 0) workers.push({ group: 'other', pid: 'other', inHand: otherInHand, info: {} })
   return { groups, workers }
 }

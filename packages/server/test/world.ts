@@ -92,6 +92,8 @@ export class FakeEngine implements Engine {
     return { drained, ended }
   }
 
+  report(): void {}
+
   ping(): Promise<void> {
     return this.isDown ? Promise.reject(new Error('down')) : Promise.resolve()
   }
