@@ -47,7 +47,7 @@ export function fireSchedule(env: Env, { id }: { readonly id: string }): Decisio
   needAll(env, [...creates.keys()])
   const born = [...creates].flatMap(([promiseId, at]) => occur(env, schedule, promiseId, at))
   const lastRunAt = batch.at(-1) ?? schedule.lastRunAt
-  const nextRunAt = nextCron(schedule.cron, lastRunAt ?? env.now) ?? MAX_INSTANT
+  const nextRunAt = nextCron(schedule.cron, batch.at(-1) ?? env.now) ?? MAX_INSTANT
   const note = `occurrences before ${batch[0]} skipped: more than the catch-up limit of ${env.config.catchupLimit}`
   return ok({}, [
     ...(skipped ? [{ kind: 'note', schedule: id, text: note } as const] : []),
