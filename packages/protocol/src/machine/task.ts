@@ -11,6 +11,7 @@ import { dutyOf, type Env, type MachineConfig, ok, promiseOf, refuse } from './e
 import { projectPromise, promiseRecord, taskRecord } from './project.ts'
 import { birth, createPromise, revocations, settlement, settlePromise } from './promise.ts'
 import { MAX_INSTANT, type PromiseRow, type Scan, type TaskRow } from './rows.ts'
+import { promiseBytes } from './tables.ts'
 
 type Data<K extends keyof RequestTable> = RequestTable[K]['data']
 
@@ -227,7 +228,17 @@ function preloadOf(env: Env, promise: PromiseRow, wanted = true): PromiseRecord[
   if (!wanted || promise.branch === null) return []
   const page = env.view.scan(branchScan(promise.branch, env.config))
   const others = page.rows.filter((row) => row.id !== promise.id).slice(0, env.config.preloadMax)
-  return others.map((row) => promiseRecord(projectPromise(row, env.now)))
+  return fitting(others, env.config.preloadBytesMax).map((row) => promiseRecord(projectPromise(row, env.now)))
+}
+
+/** The first rows, as many as fit: a page may end with one that does not. */
+function fitting(rows: readonly PromiseRow[], bytesMax: number): readonly PromiseRow[] {
+  let bytes = 0
+  const end = rows.findIndex((row) => {
+    bytes += promiseBytes(row)
+    return bytes > bytesMax
+  })
+  return end < 0 ? rows : rows.slice(0, end)
 }
 
 /** The promises of one branch, as many as a preload may show, and the task's own. */
