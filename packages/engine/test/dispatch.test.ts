@@ -165,6 +165,18 @@ test('a connection that drains while what it is owed is being sent gets the rest
   assert.deepEqual([...new Set(port.take())].sort(), ['!u1', '!u2', '!u3'])
 })
 
+test('what a full connection refused takes none of its capacity', async (t) => {
+  const bench = await open(t)
+  const port = await bench.connect('w', { capacity: 1 })
+  port.isFull = true
+  await bench.create('a')
+  await bench.advance(2_000)
+  port.isFull = false
+  port.drained()
+  await bench.settle()
+  assert.deepEqual(port.take(), ['a'])
+})
+
 test('the leases of a worker without a connection end after the grace, and its work goes on elsewhere', async (t) => {
   const bench = await open(t)
   await bench.advance(30_000)

@@ -117,7 +117,8 @@ export function withdrawOffer(env: Env, { id, version, worker }: StepTable['task
   const task = dutyOf(env, id)?.task
   const stands = task?.state === 'pending' && task.version === version && task.worker === worker
   if (!stands || task.offeredAt === null || task.dueAt === null || task.dueAt <= env.now) return noop()
-  return ok({}, [{ kind: 'task', row: { ...task, dueAt: env.now } }])
+  // Not offered any more: it takes no room in the hands of a worker that never got it.
+  return ok({}, [{ kind: 'task', row: { ...task, dueAt: env.now, offeredAt: null } }])
 }
 
 export function expireLease(env: Env, { id }: StepTable['task.expire']): Decision {
