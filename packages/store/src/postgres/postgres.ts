@@ -22,8 +22,8 @@ import {
 } from '@resonatehq/protocol'
 import type pg from 'pg'
 import { StoreClock } from '../clock.ts'
+import { type Columns, readPromise, readSchedule, readTask, readUnblock, readWorker } from '../columns.ts'
 import { type Migration, pendingMigrations, SchemaError } from '../migrate.ts'
-import { readPromise, readSchedule, readTask, readUnblock, readWorker } from '../sqlite/statements.ts'
 import type { DueIds, DueMark, OwedUnblock, Store, Transaction } from '../store.ts'
 import {
   beginText,
@@ -36,7 +36,7 @@ import {
 } from './connection.ts'
 import { hash64, idKey, LOCKING, type Locking, type LockingKind, scheduleKey } from './locks.ts'
 import * as columns from './statements.ts'
-import { type Columns, keyOf, SQL } from './statements.ts'
+import { keyOf, SQL } from './statements.ts'
 
 export interface PostgresOptions extends ConnectionSettings {
   /** `table` for databases without advisory locks. All servers of a database must agree. */

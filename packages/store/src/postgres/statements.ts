@@ -4,9 +4,7 @@
 
 import { createHash } from 'node:crypto'
 import type { Changes, ScheduleRow, UnblockRow } from '@resonatehq/protocol'
-
-export type Column = string | number | null
-export type Columns = Record<string, Column>
+import type { Columns } from '../columns.ts'
 
 const PROMISE = 'id, state, param, value, tags, origin, branch, timeout_at, created_at, settled_at, wake_at'
 const TASK =

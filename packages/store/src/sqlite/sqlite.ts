@@ -24,10 +24,11 @@ import {
   type Waiters,
 } from '@resonatehq/protocol'
 import { StoreClock } from '../clock.ts'
+import { type Column, type Columns, readPromise, readSchedule, readTask, readUnblock, readWorker } from '../columns.ts'
 import { type Migration, pendingMigrations, SchemaError } from '../migrate.ts'
 import type { DueIds, DueMark, OwedUnblock, Store, Transaction } from '../store.ts'
 import * as rows from './statements.ts'
-import { type Column, type Columns, SQL } from './statements.ts'
+import { SQL } from './statements.ts'
 
 /** Pages in the log before they go to the file: 32 MiB. SQLite's own 1,000 are full after five batches of new ids. */
 const CHECKPOINT_PAGES = 8_000
@@ -85,16 +86,16 @@ class SqliteStore implements Store {
     for (const id of needs.ids) {
       const promise = this.#one(SQL.promise, id)
       const task = promise && this.#one(SQL.task, id)
-      loaded.promises.set(id, promise ? rows.readPromise(promise) : null)
-      loaded.tasks.set(id, task ? rows.readTask(task) : null)
+      loaded.promises.set(id, promise ? readPromise(promise) : null)
+      loaded.tasks.set(id, task ? readTask(task) : null)
     }
     for (const id of needs.waiters) loaded.waiters.set(id, this.#waiters(id))
     for (const id of needs.schedules) {
       const schedule = this.#one(SQL.schedule, id)
-      loaded.schedules.set(id, schedule ? rows.readSchedule(schedule) : null)
+      loaded.schedules.set(id, schedule ? readSchedule(schedule) : null)
     }
     for (const pid of needs.held) loaded.held.set(pid, this.#ids(SQL.heldIds, pid))
-    for (const pid of needs.presence) loaded.presence.set(pid, this.#all(SQL.presence, pid).map(rows.readWorker))
+    for (const pid of needs.presence) loaded.presence.set(pid, this.#all(SQL.presence, pid).map(readWorker))
     for (const [key, scan] of needs.scans) loaded.scans.set(key, { scan, page: this.#scan(scan) })
     return loaded
   }
@@ -109,14 +110,14 @@ class SqliteStore implements Store {
   #scan(scan: Scan): Page<ScanRows[ScanTable]> {
     switch (scan.table) {
       case 'promises':
-        return cutPage(map(this.#promisesAfter(scan), rows.readPromise), scan)
+        return cutPage(map(this.#promisesAfter(scan), readPromise), scan)
       case 'tasks':
         return cutPage(
           map(this.#iterate(SQL.tasksAfter, scan.after), (row) => this.#withPromise(row)),
           scan,
         )
       case 'schedules':
-        return cutPage(map(this.#iterate(SQL.schedulesAfter, scan.after), rows.readSchedule), scan)
+        return cutPage(map(this.#iterate(SQL.schedulesAfter, scan.after), readSchedule), scan)
     }
   }
 
@@ -127,7 +128,7 @@ class SqliteStore implements Store {
   }
 
   #withPromise(row: Columns): ScanRows['tasks'] {
-    return { task: rows.readTask(row), promise: this.#promise(row.id as string) }
+    return { task: readTask(row), promise: this.#promise(row.id as string) }
   }
 
   #commit(changes: Changes): void {
@@ -220,7 +221,7 @@ class SqliteStore implements Store {
   }
 
   async unblocks({ queues, limit }: { queues: readonly string[]; limit: number }): Promise<OwedUnblock[]> {
-    const owed = queues.flatMap((queue) => this.#all(SQL.unblocksOfQueue, queue, limit)).map(rows.readUnblock)
+    const owed = queues.flatMap((queue) => this.#all(SQL.unblocksOfQueue, queue, limit)).map(readUnblock)
     return owed
       .sort(compareUnblocks)
       .slice(0, limit)
@@ -228,7 +229,7 @@ class SqliteStore implements Store {
   }
 
   async unblocksPushed({ limit }: { limit: number }): Promise<OwedUnblock[]> {
-    return this.#all(SQL.unblocksPushed, limit).map((row) => this.#owed(rows.readUnblock(row)))
+    return this.#all(SQL.unblocksPushed, limit).map((row) => this.#owed(readUnblock(row)))
   }
 
   #owed(row: UnblockRow): OwedUnblock {
@@ -236,7 +237,7 @@ class SqliteStore implements Store {
   }
 
   async unblocksBefore({ createdAt, limit }: { createdAt: number; limit: number }): Promise<UnblockRow[]> {
-    return this.#all(SQL.unblocksBefore, createdAt, limit).map(rows.readUnblock)
+    return this.#all(SQL.unblocksBefore, createdAt, limit).map(readUnblock)
   }
 
   async absent({ goneBefore, seenBefore }: { goneBefore: number; seenBefore: number }): Promise<string[]> {
@@ -253,11 +254,11 @@ class SqliteStore implements Store {
 
   async snapshot(): Promise<SnapshotRows> {
     return {
-      promises: this.#all(SQL.promisesAfter, '').map(rows.readPromise),
-      tasks: this.#all(SQL.tasksAfter, '').map(rows.readTask),
+      promises: this.#all(SQL.promisesAfter, '').map(readPromise),
+      tasks: this.#all(SQL.tasksAfter, '').map(readTask),
       callbacks: this.#all(SQL.allCallbacks).map((row) => ({ awaiter: text(row.awaiter), awaited: text(row.awaited) })),
       listeners: this.#all(SQL.allListeners).map((row) => ({ id: text(row.awaited), address: text(row.address) })),
-      unblocks: this.#all(SQL.allUnblocks).map(rows.readUnblock),
+      unblocks: this.#all(SQL.allUnblocks).map(readUnblock),
     }
   }
 
@@ -295,11 +296,11 @@ class SqliteStore implements Store {
   }
 
   #promise(id: string): PromiseRow {
-    return rows.readPromise(this.#one(SQL.promise, id) as Columns)
+    return readPromise(this.#one(SQL.promise, id) as Columns)
   }
 
   #tasks(sql: string, ...values: Column[]): TaskRow[] {
-    return this.#all(sql, ...values).map(rows.readTask)
+    return this.#all(sql, ...values).map(readTask)
   }
 
   #ids(sql: string, ...values: Column[]): string[] {

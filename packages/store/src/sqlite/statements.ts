@@ -1,9 +1,7 @@
-// Rows to columns and back. The only place that knows the column names.
+// What is said to SQLite: the text of every statement, and rows as the values that they take, in the order of their marks.
 
-import type { PromiseRow, ScheduleRow, Tags, TaskRow, UnblockRow, Value, WorkerRow } from '@resonatehq/protocol'
-
-export type Column = string | number | null
-export type Columns = Record<string, Column>
+import type { PromiseRow, ScheduleRow, TaskRow, WorkerRow } from '@resonatehq/protocol'
+import type { Column } from '../columns.ts'
 
 const PROMISE = 'id, state, param, value, tags, origin, branch, timeout_at, created_at, settled_at, wake_at'
 const TASK =
@@ -98,22 +96,6 @@ function marks(count: number): string {
   return Array(count).fill('?').join(', ')
 }
 
-export function readPromise(row: Columns): PromiseRow {
-  return {
-    id: row.id as string,
-    state: row.state as PromiseRow['state'],
-    param: readJson<Value>(row.param),
-    value: readJson<Value>(row.value),
-    tags: readJson<Tags>(row.tags),
-    origin: row.origin as string,
-    branch: row.branch as string | null,
-    timeoutAt: row.timeout_at as number,
-    createdAt: row.created_at as number,
-    settledAt: row.settled_at as number | null,
-    wakeAt: row.wake_at as number | null,
-  }
-}
-
 export function promiseColumns(row: PromiseRow): Column[] {
   const { id, state, param, value, tags, origin, branch, timeoutAt, createdAt, settledAt, wakeAt } = row
   const texts = [writeJson(param), writeJson(value), writeJson(tags)]
@@ -122,25 +104,6 @@ export function promiseColumns(row: PromiseRow): Column[] {
 
 export function settledColumns({ state, value, settledAt, wakeAt, id }: PromiseRow): Column[] {
   return [state, writeJson(value), settledAt, wakeAt, id]
-}
-
-export function readTask(row: Columns): TaskRow {
-  return {
-    id: row.id as string,
-    state: row.state as TaskRow['state'],
-    version: row.version as number,
-    ttl: row.ttl as number | null,
-    pid: row.pid as string | null,
-    dueAt: row.due_at as number | null,
-    readyAt: row.ready_at as number | null,
-    offeredAt: row.offered_at as number | null,
-    resumes: row.resumes as number,
-    address: row.address as string,
-    queue: row.queue as string,
-    worker: row.worker as string | null,
-    lost: row.lost as number,
-    released: row.released as number,
-  }
 }
 
 export function taskColumns(row: TaskRow): Column[] {
@@ -153,53 +116,14 @@ export function taskChangeColumns(row: TaskRow): Column[] {
   return [state, version, ttl, pid, dueAt, readyAt, offeredAt, resumes, worker, lost, released, id]
 }
 
-export function readSchedule(row: Columns): ScheduleRow {
-  return {
-    id: row.id as string,
-    cron: row.cron as string,
-    promiseId: row.promise_id as string,
-    promiseTimeout: row.promise_timeout as number,
-    promiseParam: readJson<Value>(row.promise_param),
-    promiseTags: readJson<Tags>(row.promise_tags),
-    createdAt: row.created_at as number,
-    nextRunAt: row.next_run_at as number,
-    lastRunAt: row.last_run_at as number | null,
-  }
-}
-
 export function scheduleColumns(row: ScheduleRow): Column[] {
   const { id, cron, promiseId, promiseTimeout, promiseParam, promiseTags, createdAt, nextRunAt, lastRunAt } = row
   const texts = [writeJson(promiseParam), writeJson(promiseTags)]
   return [id, cron, promiseId, promiseTimeout, ...texts, createdAt, nextRunAt, lastRunAt]
 }
 
-export function readUnblock(row: Columns): UnblockRow {
-  return {
-    id: row.id as string,
-    address: row.address as string,
-    queue: row.queue as string,
-    createdAt: row.created_at as number,
-  }
-}
-
-export function readWorker(row: Columns): WorkerRow {
-  return {
-    server: row.server as string,
-    group: row.group as string,
-    pid: row.pid as string,
-    capacity: row.capacity as number | null,
-    info: readJson<Tags>(row.info),
-    seenAt: row.seen_at as number,
-    goneAt: row.gone_at as number | null,
-  }
-}
-
 export function workerColumns({ pid, server, group, capacity, info, seenAt, goneAt }: WorkerRow): Column[] {
   return [pid, server, group, capacity, writeJson(info), seenAt, goneAt]
-}
-
-function readJson<T>(text: Column | undefined): T {
-  return (text === '{}' ? {} : JSON.parse(text as string)) as T
 }
 
 function writeJson(value: object): string {

@@ -1,0 +1,80 @@
+// Columns as the SQL stores read them, and the rows that they are. The tables of all of them have the same columns.
+
+import type { PromiseRow, ScheduleRow, Tags, TaskRow, UnblockRow, Value, WorkerRow } from '@resonatehq/protocol'
+
+export type Column = string | number | null
+export type Columns = Record<string, Column>
+
+export function readPromise(row: Columns): PromiseRow {
+  return {
+    id: row.id as string,
+    state: row.state as PromiseRow['state'],
+    param: readJson<Value>(row.param),
+    value: readJson<Value>(row.value),
+    tags: readJson<Tags>(row.tags),
+    origin: row.origin as string,
+    branch: row.branch as string | null,
+    timeoutAt: row.timeout_at as number,
+    createdAt: row.created_at as number,
+    settledAt: row.settled_at as number | null,
+    wakeAt: row.wake_at as number | null,
+  }
+}
+
+export function readTask(row: Columns): TaskRow {
+  return {
+    id: row.id as string,
+    state: row.state as TaskRow['state'],
+    version: row.version as number,
+    ttl: row.ttl as number | null,
+    pid: row.pid as string | null,
+    dueAt: row.due_at as number | null,
+    readyAt: row.ready_at as number | null,
+    offeredAt: row.offered_at as number | null,
+    resumes: row.resumes as number,
+    address: row.address as string,
+    queue: row.queue as string,
+    worker: row.worker as string | null,
+    lost: row.lost as number,
+    released: row.released as number,
+  }
+}
+
+export function readSchedule(row: Columns): ScheduleRow {
+  return {
+    id: row.id as string,
+    cron: row.cron as string,
+    promiseId: row.promise_id as string,
+    promiseTimeout: row.promise_timeout as number,
+    promiseParam: readJson<Value>(row.promise_param),
+    promiseTags: readJson<Tags>(row.promise_tags),
+    createdAt: row.created_at as number,
+    nextRunAt: row.next_run_at as number,
+    lastRunAt: row.last_run_at as number | null,
+  }
+}
+
+export function readUnblock(row: Columns): UnblockRow {
+  return {
+    id: row.id as string,
+    address: row.address as string,
+    queue: row.queue as string,
+    createdAt: row.created_at as number,
+  }
+}
+
+export function readWorker(row: Columns): WorkerRow {
+  return {
+    server: row.server as string,
+    group: row.group as string,
+    pid: row.pid as string,
+    capacity: row.capacity as number | null,
+    info: readJson<Tags>(row.info),
+    seenAt: row.seen_at as number,
+    goneAt: row.gone_at as number | null,
+  }
+}
+
+function readJson<T>(text: Column | undefined): T {
+  return (text === '{}' ? {} : JSON.parse(text as string)) as T
+}
