@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Config, loadConfig, SETTINGS } from '@resonatehq/server'
+import { type Config, loadConfig, SETTINGS, storageText } from '@resonatehq/server'
 import { stopSignals, welcome } from '../src/commands/serve.ts'
 import { createWorld } from './world.ts'
 
@@ -61,7 +61,7 @@ const addresses = { url: 'http://localhost:8001', metricsUrl: 'http://localhost:
 
 test('a server says where it is and what to try, as a block to paste', () => {
   assert.equal(
-    welcome(createWorld().io, configOf({}), addresses),
+    welcome(createWorld().io, addresses, storageText(configOf({}), createWorld().io.fullPath)),
     `
 Resonate is running. Stop it with Ctrl-C.
 
@@ -82,10 +82,8 @@ resonate tree greet-1
 
 test('started by npm, the block goes to the checkout and uses its scripts', () => {
   const env = { npm_lifecycle_event: 'start', npm_config_local_prefix: "/home/me/it's here" }
-  const text = welcome(createWorld({ env }).io, configOf({ 'storage.type': 'memory' }), {
-    url: 'http://localhost:9001',
-    metricsUrl: undefined,
-  })
+  const database = storageText(configOf({ 'storage.type': 'memory' }))
+  const text = welcome(createWorld({ env }).io, { url: 'http://localhost:9001', metricsUrl: undefined }, database)
   assert.match(
     text,
     /\ncd '\/home\/me\/it'\\''s here'\nnpm run resonate -- promises create .* --server http:\/\/localhost:9001\n/,

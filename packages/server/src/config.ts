@@ -20,6 +20,10 @@ interface SettingBase {
   readonly meaning: string
   /** Only where the flag does not follow from the key. */
   readonly flag?: string
+  /** A second environment variable, by which older deployments name it. The one that follows from the key wins. */
+  readonly olderEnv?: string
+  /** Never repeated in a message. */
+  readonly isSecret?: boolean
 }
 
 interface NumberSetting extends SettingBase {
@@ -134,15 +138,127 @@ const TABLE = [
   {
     key: 'storage.type',
     type: 'choice',
-    choices: ['sqlite', 'memory'],
+    choices: ['sqlite', 'postgres', 'memory'],
     default: 'sqlite',
-    meaning: 'Where promises, tasks and schedules are kept. memory forgets all of them when the server stops.',
+    meaning:
+      'Where promises, tasks and schedules are kept. memory forgets all of them when the server stops. Not given: postgres where a URL or host of one is given.',
   },
   {
     key: 'storage.sqlite.path',
     type: 'text',
     default: 'resonate.db',
     meaning: 'The SQLite file. One server at a time may use it.',
+  },
+  {
+    key: 'storage.postgres.url',
+    type: 'text',
+    default: '',
+    isSecret: true,
+    meaning:
+      'The PostgreSQL database: postgres://user@host:5432/database?sslmode=verify-full&sslrootcert=/path/ca.pem. sslmode and sslrootcert as in psql.',
+  },
+  {
+    key: 'storage.postgres.host',
+    type: 'text',
+    default: '',
+    olderEnv: 'RESONATE_STORE_POSTGRES_HOST',
+    meaning: 'Host of the database, where storage.postgres.url names none.',
+  },
+  {
+    key: 'storage.postgres.port',
+    type: 'port',
+    default: 5432,
+    olderEnv: 'RESONATE_STORE_POSTGRES_PORT',
+    meaning: 'Port of the database, where storage.postgres.url names none.',
+  },
+  {
+    key: 'storage.postgres.database',
+    type: 'text',
+    default: '',
+    olderEnv: 'RESONATE_STORE_POSTGRES_DATABASE',
+    meaning: 'Name of the database, where storage.postgres.url names none.',
+  },
+  {
+    key: 'storage.postgres.username',
+    type: 'text',
+    default: '',
+    olderEnv: 'RESONATE_STORE_POSTGRES_USERNAME',
+    meaning: 'User of the database, where storage.postgres.url names none.',
+  },
+  {
+    key: 'storage.postgres.password',
+    type: 'text',
+    default: '',
+    olderEnv: 'RESONATE_STORE_POSTGRES_PASSWORD',
+    isSecret: true,
+    meaning:
+      'Password of that user, where storage.postgres.url holds none. Never on the command line, where others of the machine can read it.',
+  },
+  {
+    key: 'storage.postgres.password_file',
+    type: 'text',
+    default: '',
+    meaning:
+      'A file that holds the password. It is read again for each new connection, so that a password can be changed while the server runs.',
+  },
+  {
+    key: 'storage.postgres.pool_size',
+    type: 'integer',
+    default: 10,
+    min: 2,
+    max: 1000,
+    meaning: 'Connections to the database at most.',
+  },
+  {
+    key: 'storage.postgres.pooler',
+    type: 'boolean',
+    default: false,
+    meaning:
+      'The URL leads to a pooler in transaction mode (PgBouncer, a serverless proxy): no prepared statements, nothing that a session would have to remember.',
+  },
+  {
+    key: 'storage.postgres.notify',
+    type: 'boolean',
+    default: true,
+    meaning:
+      'Servers of one database wake each other by LISTEN and NOTIFY. Without, each looks for work of the others every 100 ms.',
+  },
+  {
+    key: 'storage.postgres.notify_url',
+    type: 'text',
+    default: '',
+    isSecret: true,
+    meaning: 'Where to listen, if storage.postgres.url leads to a pooler: a URL that reaches the database itself.',
+  },
+  {
+    key: 'storage.postgres.locks',
+    type: 'choice',
+    choices: ['advisory', 'table'],
+    default: 'advisory',
+    meaning:
+      'How servers take turns on a promise. table: for databases without advisory locks. All servers of a database must agree.',
+  },
+  {
+    key: 'storage.postgres.connect_timeout',
+    type: 'duration',
+    default: 5 * SECOND,
+    min: 1,
+    meaning: 'How long a connection to the database, or a free one of the pool, is waited for. Past it 503.',
+  },
+  {
+    key: 'storage.postgres.lock_timeout',
+    type: 'duration',
+    default: 5 * SECOND,
+    min: 1,
+    meaning:
+      'How long a statement waits for a lock in the database, and how long the transaction of a server that froze keeps its own. Past it 503.',
+  },
+  {
+    key: 'storage.postgres.statement_timeout',
+    type: 'duration',
+    default: 15 * SECOND,
+    min: 1,
+    meaning: 'How long one statement may take, a stalled network included. Past it 503.',
   },
 
   {
@@ -420,6 +536,8 @@ export type ConfigKey = keyof Config
 export interface Setting {
   readonly key: ConfigKey
   readonly env: string
+  readonly olderEnv?: string
+  readonly isSecret?: boolean
   /** As typed: `--server-port`. */
   readonly flag: string
   /** The flag as an option parser names it: `serverPort`. */
@@ -450,6 +568,7 @@ export const SETTINGS: readonly Setting[] = TABLE.map(settingOf)
 
 const BY_KEY: ReadonlyMap<string, Setting> = new Map(SETTINGS.map((s) => [s.key, s]))
 const BY_ENV: ReadonlyMap<string, Setting> = new Map(SETTINGS.map((s) => [s.env, s]))
+const BY_OLDER_ENV: ReadonlyMap<string, Setting> = new Map(SETTINGS.map((s) => [s.olderEnv ?? '', s]))
 const BY_FLAG: ReadonlyMap<string, Setting> = new Map(SETTINGS.map((s) => [s.flag, s]))
 
 /** Read by workers, clients and tests, which often share an environment with a server. */
@@ -499,11 +618,18 @@ export function loadConfig(sources: ConfigSources): ConfigResult {
   for (const layer of [fileValues(sources.file, problems), envValues(sources.env ?? {}, problems)]) merge(raw, layer)
   merge(raw, flagValues(sources.flags ?? {}, problems))
 
+  if (!raw.has('storage.type') && (isGiven(raw, 'storage.postgres.url') || isGiven(raw, 'storage.postgres.host')))
+    raw.set('storage.type', { value: 'postgres', from: 'storage.type' })
   const config: Record<string, unknown> = {}
   for (const setting of SETTINGS) config[setting.key] = checkedValue(setting, raw.get(setting.key), problems)
   // Rules between settings are only worth telling once each setting is sound by itself.
   if (problems.length === 0) problems.push(...conflicts(config as Config))
   return problems.length > 0 ? { problems } : { config: config as Config }
+}
+
+function isGiven(raw: ReadonlyMap<string, Raw>, key: ConfigKey): boolean {
+  const value = raw.get(key)?.value
+  return value !== undefined && value !== ''
 }
 
 /** What workers are told to answer to. `port` is the one listened on, which matters where the setting is 0. */
@@ -642,8 +768,9 @@ function envValues(env: Readonly<Record<string, string | undefined>>, problems: 
   for (const [name, value] of Object.entries(env)) {
     // Set to nothing is how a compose file leaves a variable out.
     if (!name.startsWith('RESONATE_') || value === undefined || value === '') continue
-    const setting = BY_ENV.get(name)
+    const setting = BY_ENV.get(name) ?? BY_OLDER_ENV.get(name)
     if (!setting && isOthers(name, value)) continue
+    if (setting && name === setting.olderEnv && env[setting.env]) continue
     if (setting) values.set(setting.key, { value, from: name })
     else problems.push(unknownName(name, [...BY_ENV.keys()], 'environment variable'))
   }
@@ -696,7 +823,9 @@ function checkedValue(setting: Setting, raw: Raw | undefined, problems: string[]
   if (!raw) return setting.default
   const value = parseValue(setting, raw.value)
   if (value !== undefined) return value
-  problems.push(`${raw.from} must be ${expected(setting)}, but is ${JSON.stringify(raw.value)}`)
+  problems.push(
+    `${raw.from} must be ${expected(setting)}, but is ${setting.isSecret ? 'not' : JSON.stringify(raw.value)}`,
+  )
   return setting.default
 }
 
@@ -802,6 +931,7 @@ function conflicts(config: Config): string[] {
     found.push(`server.url must be an http:// or https:// URL, but is ${JSON.stringify(config['server.url'])}`)
   if (config['storage.type'] === 'sqlite' && config['storage.sqlite.path'] === '')
     found.push('storage.sqlite.path must name a file. To keep nothing, set storage.type to memory.')
+  if (config['storage.type'] === 'postgres') found.push(...databaseConflicts(config))
   if (config['limits.body_size'] > config['limits.queue_bytes'])
     found.push('limits.queue_bytes must be at least limits.body_size, or the largest body is never accepted.')
   if (config['limits.batch_length'] > config['limits.queue_length'])
@@ -812,6 +942,24 @@ function conflicts(config: Config): string[] {
         `server.cors.allow_origins must hold origins like https://example.com or *, but has ${JSON.stringify(origin)}`,
       )
   return found
+}
+
+function databaseConflicts(config: Config): string[] {
+  const found: string[] = []
+  for (const key of ['storage.postgres.url', 'storage.postgres.notify_url'] as const)
+    if (config[key] !== '' && !isPostgresUrl(config[key]))
+      found.push(
+        `${key} must be a URL like postgres://user@host:5432/database, with what is special in a name or password written as %40`,
+      )
+  if (config['storage.postgres.url'] === '' && config['storage.postgres.host'] === '')
+    found.push('storage.postgres.url must say where the database is: postgres://user@host:5432/database')
+  if (config['storage.postgres.password'] !== '' && config['storage.postgres.password_file'] !== '')
+    found.push('storage.postgres.password and storage.postgres.password_file are both given. Keep one.')
+  return found
+}
+
+function isPostgresUrl(text: string): boolean {
+  return /^postgres(ql)?:\/\//.test(text) && URL.canParse(text)
 }
 
 function isHttpUrl(text: string): boolean {

@@ -5,6 +5,7 @@ import { DEFAULT_CONFIG, type MachineConfig, type Message } from '@resonatehq/pr
 import { memoryStore, type Store } from '@resonatehq/store'
 import { sqliteStore } from '@resonatehq/store/sqlite'
 import { type Config, ruleLimitsOf } from './config.ts'
+import { databaseOf } from './database.ts'
 import type { Logger } from './log.ts'
 
 /** What an engine needs of a server. */
@@ -20,12 +21,12 @@ export interface EngineWiring {
 }
 
 /** An engine over its store, not started yet. */
-export type OpenEngine = (wiring: EngineWiring) => Engine
+export type OpenEngine = (wiring: EngineWiring) => Engine | Promise<Engine>
 
-export function openEngine(wiring: EngineWiring): Engine {
+export async function openEngine(wiring: EngineWiring): Promise<Engine> {
   const { config, platform, logger, serverUrl, observer, deliver } = wiring
   return createEngine({
-    store: storeOf(config, platform.now),
+    store: await storeOf(config, platform),
     platform,
     log: logger,
     serverUrl,
@@ -40,12 +41,17 @@ export function openEngine(wiring: EngineWiring): Engine {
   })
 }
 
-function storeOf(config: Config, wall: () => number): Store {
+async function storeOf(config: Config, { now, random }: Platform): Promise<Store> {
   switch (config['storage.type']) {
     case 'memory':
-      return memoryStore({ wall })
+      return memoryStore({ wall: now })
     case 'sqlite':
-      return sqliteStore({ path: config['storage.sqlite.path'], wall })
+      return sqliteStore({ path: config['storage.sqlite.path'], wall: now })
+    case 'postgres': {
+      // Loaded only here: a server over a file must not wait for the driver of a database.
+      const { postgresStore } = await import('@resonatehq/store/postgres')
+      return postgresStore({ ...databaseOf(config), server: `${random()}` })
+    }
   }
 }
 

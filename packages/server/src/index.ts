@@ -2,6 +2,7 @@
 
 export { type Credentials, type Denial, type Guard, openGuard } from './auth.ts'
 export * from './config.ts'
+export { storageText } from './database.ts'
 export { type EngineWiring, type OpenEngine, openEngine } from './engine.ts'
 export { EXTENSIONS } from './http.ts'
 export { createLogger, type Logger, type LogOptions, prettyLine, silentLogger } from './log.ts'

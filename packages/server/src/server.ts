@@ -5,6 +5,7 @@
 import type { Engine, Platform } from '@resonatehq/engine'
 import { type Guard, openGuard } from './auth.ts'
 import { type Config, serverUrlOf } from './config.ts'
+import { storageText } from './database.ts'
 import { createPoll } from './dispatch/poll.ts'
 import { createPost } from './dispatch/post.ts'
 import { createPush } from './dispatch/push.ts'
@@ -73,7 +74,7 @@ export function createServer(config: Config, parts: ServerParts): Server {
   })
 
   async function start(): Promise<Addresses> {
-    logger.info({ version: VERSION, storage: storageOf(config), debug: config.debug }, 'Server starting')
+    logger.info({ version: VERSION, storage: storageText(config), debug: config.debug }, 'Server starting')
     if (guard === openGuard) logger.info({}, 'Auth disabled — all requests accepted')
     // The port first: a second server must find it taken before it touches the store.
     const port = await listener.start()
@@ -86,7 +87,7 @@ export function createServer(config: Config, parts: ServerParts): Server {
   async function startEngine(port: number): Promise<void> {
     try {
       const open = parts.openEngine ?? openEngine
-      const opened = open({
+      const opened = await open({
         config,
         platform,
         logger,
@@ -143,10 +144,6 @@ function inTime(platform: Platform, work: Promise<void>, timeoutMs: number): Pro
     const cancel = platform.timer(timeoutMs, () => resolve(false))
     work.then(() => resolve(true), reject).finally(cancel)
   })
-}
-
-function storageOf(config: Config): string {
-  return config['storage.type'] === 'sqlite' ? config['storage.sqlite.path'] : config['storage.type']
 }
 
 /** Every interface is not an address that one can connect to. */

@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type ConfigSources, loadConfig, readFlags, SETTINGS } from '../src/index.ts'
+import { databaseUrlOf } from '../src/database.ts'
+import { type ConfigSources, loadConfig, readFlags, SETTINGS, storageText } from '../src/index.ts'
 
 function load(sources: ConfigSources) {
   const loaded = loadConfig(sources)
@@ -94,6 +95,52 @@ test('every problem is told, with the value and where it came from', () => {
   assert.match(told, /RESONATE_SERVER__PORT.*eighty/)
   assert.match(told, /storage\.type.*mongo/)
   assert.match(told, /offer_timeout.*-1/)
+})
+
+test('the place of the database comes from a URL, from its parts, or from what older deployments call them', () => {
+  const url = (env: Record<string, string>) => databaseUrlOf(load({ env }))
+  const older = {
+    RESONATE_STORE_POSTGRES_HOST: 'db',
+    RESONATE_STORE_POSTGRES_PORT: '6543',
+    RESONATE_STORE_POSTGRES_DATABASE: 'resonate',
+    RESONATE_STORE_POSTGRES_USERNAME: 'resonate',
+    RESONATE_STORE_POSTGRES_PASSWORD: 'p@ss/word',
+  }
+  assert.equal(url(older), 'postgres://resonate:p%40ss%2Fword@db:6543/resonate')
+  assert.equal(url({ ...older, RESONATE_STORAGE__POSTGRES__HOST: 'new' }).split('@')[1], 'new:6543/resonate')
+  const given = { RESONATE_STORAGE__POSTGRES__URL: 'postgresql://me@there/mine?sslmode=require' }
+  assert.equal(url(given), 'postgresql://me@there:5432/mine?sslmode=require')
+  assert.equal(url({ ...older, ...given }), 'postgresql://me:p%40ss%2Fword@there:6543/mine?sslmode=require')
+  assert.equal(
+    url({ RESONATE_STORAGE__POSTGRES__HOST: '/run/postgresql' }),
+    'postgres://localhost:5432/?host=%2Frun%2Fpostgresql',
+  )
+  assert.equal(url({ RESONATE_STORAGE__POSTGRES__HOST: '::1' }), 'postgres://[::1]:5432/')
+})
+
+test('whoever names a PostgreSQL means it, unless another store is chosen', () => {
+  const typeOf = (sources: ConfigSources) => load(sources)['storage.type']
+  assert.equal(typeOf({ env: { RESONATE_STORAGE__POSTGRES__URL: 'postgres://db/x' } }), 'postgres')
+  assert.equal(typeOf({ env: { RESONATE_STORE_POSTGRES_HOST: 'db' } }), 'postgres')
+  assert.equal(typeOf({ file: file('[storage]\ntype = "postgres"\npostgres = { host = "db" }') }), 'postgres')
+  const chosen = { flags: { storageType: 'memory' }, env: { RESONATE_STORE_POSTGRES_HOST: 'db' } }
+  assert.equal(typeOf(chosen), 'memory')
+  assert.match(
+    problems({ flags: { storageType: 'postgres' } }),
+    /storage\.postgres\.url must say where the database is/,
+  )
+})
+
+test('no message repeats a password, and what names the database leaves it out', () => {
+  const bad = ['postgres://u:sec/ret#1@db:x/y', 'mysql://u:secret@db/y', 'secret']
+  for (const url of bad) {
+    const told = problems({ flags: { storageType: 'postgres', storagePostgresUrl: url } })
+    assert.match(told, /storage\.postgres\.url must be a URL like postgres:/)
+    assert.doesNotMatch(told, /sec/)
+  }
+  assert.doesNotMatch(problems({ file: file('storage = { postgres = { password = 424242 } }') }), /4242/)
+  const config = load({ env: { RESONATE_STORAGE__POSTGRES__URL: 'postgres://u:secret@db/my%20base?password=secret' } })
+  assert.equal(storageText(config), 'my base at db:5432 (PostgreSQL)')
 })
 
 test('a file that is no TOML is said to be none', () => {

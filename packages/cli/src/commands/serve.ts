@@ -16,11 +16,15 @@ type Flags = Readonly<Record<string, unknown>>
 
 export function serveCommand(io: Io): Command {
   return new Command('serve')
-    .description('run a server over a SQLite file')
+    .description('run a server over a SQLite file or PostgreSQL')
     .addHelpText(
       'after',
       SETTINGS_HELP +
-        example('resonate serve', 'resonate serve --server-port 9001 --storage-sqlite-path /var/lib/resonate.db'),
+        example(
+          'resonate serve',
+          'resonate serve --server-port 9001 --storage-sqlite-path /var/lib/resonate.db',
+          'resonate serve --storage-postgres-url postgres://resonate@db:5432/resonate',
+        ),
     )
     .action(async (flags: Flags) => serve(io, flags))
 }
@@ -55,12 +59,16 @@ function defaultText({ default: value }: Setting): string {
 
 /** In memory unless a store is named on the command line, and with a log for people. */
 function devFlags(flags: Flags): Flags {
-  const type = flags.storageSqlitePath === undefined ? 'memory' : 'sqlite'
-  return { storageType: type, observabilityLogFormat: 'pretty', ...flags }
+  return { storageType: namedStore(flags) ?? 'memory', observabilityLogFormat: 'pretty', ...flags }
+}
+
+function namedStore(flags: Flags): Config['storage.type'] | null {
+  if (flags.storageSqlitePath !== undefined) return 'sqlite'
+  return flags.storagePostgresUrl === undefined && flags.storagePostgresHost === undefined ? null : 'postgres'
 }
 
 async function serve(io: Io, flags: Flags): Promise<void> {
-  const { createLogger, createServer, nodePlatform, openEngine } = await import('@resonatehq/server')
+  const { createLogger, createServer, nodePlatform, openEngine, storageText } = await import('@resonatehq/server')
   const config = await configure(io, flags)
   const format = config['observability.log_format']
   const logger = createLogger({
@@ -71,7 +79,7 @@ async function serve(io: Io, flags: Flags): Promise<void> {
   const server = createServer(config, { platform: nodePlatform(), logger, openEngine, node: io.nodeVersion })
   const stopping = stopSignals(io)
   const addresses = await server.start().catch((fault) => refuseToStart(fault, logger))
-  io.stderr.write(welcome(io, config, addresses))
+  io.stderr.write(welcome(io, addresses, storageText(config, io.fullPath)))
   await stopping
   await server.stop().catch((fault) => {
     throw fatal([`the server did not stop in order: ${messageOf(fault)}`])
@@ -113,7 +121,7 @@ export function stopSignals(io: Io): Promise<void> {
 }
 
 /** Where everything is and what to try: commands that can be pasted into another terminal as they stand. */
-export function welcome(io: Io, config: Config, { url, metricsUrl }: Addresses): string {
+export function welcome(io: Io, { url, metricsUrl }: Addresses, database: string): string {
   const name = programName(io.env)
   const server = new URL(url).port === '8001' ? '' : ` --server ${url}`
   const folder = io.env.npm_lifecycle_event === undefined ? undefined : io.env.npm_config_local_prefix
@@ -123,7 +131,7 @@ export function welcome(io: Io, config: Config, { url, metricsUrl }: Addresses):
     '',
     `  API       ${url}`,
     `  Metrics   ${metricsUrl ?? 'off'}`,
-    `  Database  ${databaseText(io, config)}`,
+    `  Database  ${database}`,
     '',
     'To try it, paste this into another terminal:',
     '',
@@ -135,11 +143,6 @@ export function welcome(io: Io, config: Config, { url, metricsUrl }: Addresses):
     '',
   ]
   return `${lines.join('\n')}\n`
-}
-
-function databaseText(io: Io, config: Config): string {
-  if (config['storage.type'] === 'memory') return 'in memory, gone when this process ends'
-  return `${io.fullPath(config['storage.sqlite.path'])} (SQLite)`
 }
 
 /** As a shell reads it back. */

@@ -14,21 +14,30 @@ export interface ConnectionSettings {
   readonly connectionsMax?: number
   /** Behind a pooler in transaction mode: no prepared statements, nothing that a session would have to remember. */
   readonly isPooled?: boolean
+  /** How long a connection, or a free place in the pool, is waited for, ms. */
+  readonly connectTimeoutMs?: number
   /** How long a statement waits for a lock, ms; and how long a transaction of a server that froze keeps its own. */
   readonly lockTimeoutMs?: number
+  /** How long one statement may take, ms. Here a little longer than in the database, whose answer says more. */
+  readonly statementTimeoutMs?: number
 }
 
 const CONNECTIONS_MAX = 10
 const CONNECT_TIMEOUT_MS = 5_000
-const QUERY_TIMEOUT_MS = 30_000
-const LOCK_TIMEOUT_MS = 10_000
+const STATEMENT_TIMEOUT_MS = 15_000
+const LOCK_TIMEOUT_MS = 5_000
+/** What an answer may take on its way. */
+const TRAVEL_MS = 1_000
 const INT8 = 20
 
 /** A statement once prepared keeps its plan, also one made while its tables were empty: only plans on indexes are allowed. */
 const PLANNER = ['enable_seqscan=off', 'enable_hashjoin=off', 'enable_mergejoin=off', 'jit=off']
 
+/** No statement may end a migration, however many rows it goes over. */
+export const UNTIMED = { query_timeout: 2 ** 31 - 1 }
+
 export function openPool(settings: ConnectionSettings, { isPlain = false }: { isPlain?: boolean } = {}): pg.Pool {
-  const { password, isPooled, connectionsMax } = settings
+  const { password, isPooled, connectionsMax, connectTimeoutMs, statementTimeoutMs } = settings
   const parsed = parseUrl(settings.url)
   const session = isPooled ? [] : [...PLANNER, ...timeouts(settings)]
   const options = [parsed.options, ...session.map((setting) => `-c ${setting}`)].filter(Boolean).join(' ')
@@ -38,8 +47,8 @@ export function openPool(settings: ConnectionSettings, { isPlain = false }: { is
     ...(password && { password }),
     ...(isPlain && { ssl: false }),
     max: connectionsMax ?? CONNECTIONS_MAX,
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    query_timeout: QUERY_TIMEOUT_MS,
+    connectionTimeoutMillis: connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
+    query_timeout: (statementTimeoutMs ?? STATEMENT_TIMEOUT_MS) + TRAVEL_MS,
     keepAlive: true,
     allowExitOnIdle: true,
     types: { getTypeParser },
@@ -65,8 +74,13 @@ export function isWithoutTls(error: unknown): boolean {
   return error instanceof Error && /does not support SSL/.test(error.message)
 }
 
-function timeouts({ lockTimeoutMs = LOCK_TIMEOUT_MS }: ConnectionSettings): string[] {
-  return [`lock_timeout=${lockTimeoutMs}`, `idle_in_transaction_session_timeout=${lockTimeoutMs}`]
+function timeouts(settings: ConnectionSettings): string[] {
+  const { lockTimeoutMs = LOCK_TIMEOUT_MS, statementTimeoutMs = STATEMENT_TIMEOUT_MS } = settings
+  return [
+    `lock_timeout=${lockTimeoutMs}`,
+    `idle_in_transaction_session_timeout=${lockTimeoutMs}`,
+    `statement_timeout=${statementTimeoutMs}`,
+  ]
 }
 
 function parseUrl(url: string): ConnectionOptions {
