@@ -26,6 +26,7 @@ export interface Repository {
 export interface Manifest {
   readonly name: string
   readonly exports?: unknown
+  readonly imports?: unknown
   readonly bin?: unknown
   readonly dependencies?: Readonly<Record<string, string>>
   readonly peerDependencies?: Readonly<Record<string, string>>
@@ -120,9 +121,14 @@ function packageImports(source: Source, { manifests }: Repository): Finding[] {
     if (name.startsWith(SCOPE) || name === 'resonate') {
       return allowed.includes(name) ? [] : [at(source, line, `${own} must not import ${name}: ${direction(own)}.`)]
     }
-    if (declared.includes(name)) return []
+    if (declared.includes(name) || hasOwn(manifest?.imports, name)) return []
     return [at(source, line, `${name} is no dependency of packages/${own}/package.json: add it there, or do without.`)]
   })
+}
+
+/** What a package calls by a name of its own, `#name`, is listed in its manifest. */
+function hasOwn(names: unknown, name: string): boolean {
+  return name.startsWith('#') && typeof names === 'object' && names !== null && name in names
 }
 
 function direction(own: string): string {
@@ -228,7 +234,7 @@ function deadFiles({ sources, manifests }: Repository): Finding[] {
 function isEntry(source: Source, manifests: ReadonlyMap<string, Manifest>): boolean {
   const own = packageOf(source)
   const manifest = own === null ? undefined : manifests.get(own)
-  const named = JSON.stringify([manifest?.exports ?? '', manifest?.bin ?? ''])
+  const named = JSON.stringify([manifest?.exports ?? '', manifest?.imports ?? '', manifest?.bin ?? ''])
   return inPackage(source) === 'src/main.ts' || named.includes(`${inPackage(source)}"`)
 }
 

@@ -168,7 +168,7 @@ let nodePlatform: typeof import('./platform-node.ts') | undefined
 
 /** By `node:http` with kept-alive connections: a fraction of the work of Node's own `fetch` for a small request. */
 function nodeHttp(): HttpPort {
-  const port = import('./platform-node.ts').then(
+  const port = import('#platform-node').then(
     (loaded) => {
       nodePlatform = loaded
       return loaded.agentHttp()

@@ -149,7 +149,7 @@ export async function embed({
 
 async function openStore(path: string | undefined, { now }: Platform) {
   if (path === undefined) return (await import('@resonatehq/store')).memoryStore({ wall: now })
-  return (await import('@resonatehq/store/sqlite')).sqliteStore({ path, wall: now })
+  return (await import('#sqlite')).sqliteStore({ path, wall: now })
 }
 
 /** The answers in the places of their requests, and a 400 in the place of each that could not be read. */
