@@ -3,6 +3,15 @@
 export * from './address.ts'
 export * from './cron.ts'
 export * from './ids.ts'
+export {
+  countPromise,
+  countTask,
+  groupOfCounter,
+  PUSHED,
+  queueGroupOf,
+  stateOfGroup,
+  type Total,
+} from './machine/counters.ts'
 export * from './machine/effects.ts'
 export { DEFAULT_CONFIG, type Env, type MachineConfig } from './machine/env.ts'
 export { addFootprint } from './machine/footprint.ts'
@@ -18,7 +27,9 @@ export {
   taskRecord,
   unblockMessage,
 } from './machine/project.ts'
+export { type Names, namesOf, narrowed, visibleOf } from './machine/reach.ts'
 export * from './machine/rows.ts'
+export { decodeCursor, encodeCursor } from './machine/search.ts'
 export {
   compareDue,
   compareUnblocks,
@@ -34,7 +45,9 @@ export {
 export { decide, type Input, isStep } from './machine/transition.ts'
 export { type Changes, emptyLoad, type Loaded, WorkingSet } from './machine/working-set.ts'
 export * from './parse.ts'
+export { quote } from './quote.ts'
 export * from './records.ts'
 export * from './requests.ts'
 export * from './rules.ts'
+export { covers, positionIn, prefixProblem, type Scope, scopeOf } from './scope.ts'
 export * from './tags.ts'

@@ -195,6 +195,9 @@ const fenceAction: Reader<CreateAction | SettleAction> = (value, limits) => {
   return kind.kind === 'promise.create' ? createAction(value, limits) : settleAction(value, limits)
 }
 
+/** What the server itself adds to a request, whatever the wire says. */
+const never: Reader<undefined> = () => undefined
+
 const idOnly = { id: text }
 const taskRef = { id: text, version: count }
 const page = { limit: optional(count), cursor: optional(text) }
@@ -223,6 +226,7 @@ const SHAPES: { readonly [K in Kind]: Reader<RequestTable[K]['data']> } = {
   'task.heartbeat': fields({
     pid: text,
     tasks: listOf(fields<TaskRef>(taskRef), { max: 'tasksMax', things: 'tasks' }),
+    scope: never,
   }),
   'task.halt': fields(idOnly),
   'task.continue': fields(idOnly),

@@ -12,6 +12,7 @@ import type {
   TaskState,
   Value,
 } from './records.ts'
+import type { Scope } from './scope.ts'
 
 /** The one version every published client announces. */
 export const PROTOCOL_VERSION = '2026-04-01'
@@ -112,7 +113,12 @@ export interface RequestTable {
     answer: { action: ActionAnswer; preload: readonly PromiseRecord[] }
   }
   'task.heartbeat': {
-    data: { readonly pid: string; readonly tasks: readonly TaskRef[] }
+    data: {
+      readonly pid: string
+      readonly tasks: readonly TaskRef[]
+      /** An empty list means the tasks of this pid that the scope covers. Set for the caller, never read from the wire. */
+      readonly scope?: Scope
+    }
     answer: { lost: string[] }
   }
   'task.halt': { data: { readonly id: string }; answer: Empty }

@@ -6,6 +6,7 @@ import { quote } from '../quote.ts'
 import type { PromiseRecord } from '../records.ts'
 import { PROTOCOL_VERSION, type RequestTable } from '../requests.ts'
 import { ruleProblem } from '../rules.ts'
+import { covers, type Scope } from '../scope.ts'
 import type { Decision, Effect } from './effects.ts'
 import { dutyOf, type Env, type MachineConfig, ok, promiseOf, refuse } from './env.ts'
 import { projectPromise, promiseRecord, taskRecord } from './project.ts'
@@ -152,8 +153,8 @@ function progress(task: TaskRow): Effect[] {
   return task.lost + task.released === 0 ? [] : [{ kind: 'task', row: { ...task, lost: 0, released: 0 } }]
 }
 
-export function heartbeat(env: Env, { pid, tasks }: Data<'task.heartbeat'>): Decision {
-  const held = tasks.length > 0 ? tasks : env.view.held(pid).map((id) => ({ id, version: null }))
+export function heartbeat(env: Env, { pid, tasks, scope }: Data<'task.heartbeat'>): Decision {
+  const held = tasks.length > 0 ? tasks : heldWithin(env, pid, scope)
   const lost: string[] = []
   const effects: Effect[] = []
   for (const { id, version } of held) {
@@ -166,6 +167,12 @@ export function heartbeat(env: Env, { pid, tasks }: Data<'task.heartbeat'>): Dec
   const isAway = presence.length > 0 && presence.every((row) => row.goneAt !== null)
   if (isAway) effects.push({ kind: 'worker.seen', pid, at: env.now })
   return ok({ lost }, effects)
+}
+
+/** At whichever version it has them. */
+function heldWithin(env: Env, pid: string, scope: Scope | undefined): { id: string; version: null }[] {
+  const ids = env.view.held(pid).filter((id) => scope === undefined || covers(scope, id))
+  return ids.map((id) => ({ id, version: null }))
 }
 
 export function haltTask(env: Env, { id }: Data<'task.halt'>): Decision {

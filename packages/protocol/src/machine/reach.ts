@@ -1,0 +1,157 @@
+// What each request names and shows, beside the footprint: which ids and addresses a caller must have a right to, how a
+// request is narrowed to a caller's scope, and what is left of an answer that lists more than it may see. One row a kind,
+// so that the compiler asks for a new one; a test holds the footprint of every request against what is named here.
+// Pure like the rest of the machine. It decides nothing about who the caller is.
+
+import type { Tags } from '../records.ts'
+import type { CreateAction, CreateData, Kind, Request, RequestTable, SettleAction } from '../requests.ts'
+import { covers, positionIn, type Scope } from '../scope.ts'
+import { hasTask, TAG_BRANCH, TAG_ORIGIN, TAG_PARENT, TAG_TARGET } from '../tags.ts'
+import { decodeCursor, encodeCursor } from './search.ts'
+
+/** What a request names. */
+export interface Names {
+  /** Promises (and so their tasks), schedules, and what tags say about where a promise belongs. */
+  readonly ids: readonly string[]
+  /** Where messages will go: targets and listeners. */
+  readonly addresses: readonly string[]
+}
+
+interface Reach<K extends Kind> {
+  names(data: RequestTable[K]['data']): Names
+  /** The request as a caller of this scope may ask it. Absent: as it is. */
+  narrow?(data: RequestTable[K]['data'], scope: Scope): RequestTable[K]['data']
+  /** What a caller of this scope may see of an answer with status 200 or 300. Absent: all of it. */
+  visible?(answer: RequestTable[K]['answer'], scope: Scope): RequestTable[K]['answer']
+}
+
+export function namesOf<K extends Kind>(request: Request<K>): Names {
+  return reachOf(request.kind).names(request.data)
+}
+
+export function narrowed<K extends Kind>(request: Request<K>, scope: Scope): Request<K> {
+  const { narrow } = reachOf(request.kind)
+  return narrow ? ({ ...request, data: narrow(request.data, scope) } as Request<K>) : request
+}
+
+/** `answer` is the data of a 200 or a 300 to a request of this kind. */
+export function visibleOf(kind: Kind, answer: unknown, scope: Scope): unknown {
+  const { visible } = reachOf(kind)
+  return visible ? visible(answer as RequestTable[typeof kind]['answer'], scope) : answer
+}
+
+function reachOf<K extends Kind>(kind: K): Reach<K> {
+  return REACH[kind]
+}
+
+const NOTHING: Names = { ids: [], addresses: [] }
+
+const byId = { names: (data: { readonly id: string }) => idsOnly(data.id) }
+
+const REACH: { readonly [K in Kind]: Reach<K> } = {
+  'promise.get': byId,
+  'promise.create': { names: createNames },
+  'promise.settle': byId,
+  'promise.register_callback': { names: ({ awaited, awaiter }) => idsOnly(awaited, awaiter) },
+  'promise.register_listener': { names: ({ awaited, address }) => ({ ids: [awaited], addresses: [address] }) },
+  'promise.search': {
+    names: () => NOTHING,
+    narrow: narrowPage,
+    visible: (answer, scope) => ({
+      ...pageWithin(answer, scope),
+      promises: answer.promises.filter(({ id }) => covers(scope, id)),
+    }),
+  },
+
+  'task.get': byId,
+  'task.create': { names: ({ action }) => createNames(action.data), visible: preloadWithin },
+  'task.acquire': { ...byId, visible: preloadWithin },
+  'task.release': byId,
+  'task.suspend': {
+    names: ({ id, actions }) => idsOnly(id, ...actions.flatMap(({ data }) => [data.awaited, data.awaiter])),
+    visible: preloadWithin,
+  },
+  'task.fulfill': { names: ({ id, action }) => idsOnly(id, action.data.id) },
+  'task.fence': { names: ({ id, action }) => fenceNames(id, action), visible: preloadWithin },
+  'task.heartbeat': {
+    names: ({ tasks }) => idsOnly(...tasks.map(({ id }) => id)),
+    narrow: (data, scope) => ({ ...data, scope }),
+  },
+  'task.halt': byId,
+  'task.continue': byId,
+  'task.search': {
+    names: () => NOTHING,
+    narrow: narrowPage,
+    visible: (answer, scope) => ({
+      ...pageWithin(answer, scope),
+      tasks: answer.tasks.filter(({ id }) => covers(scope, id)),
+    }),
+  },
+
+  'schedule.get': byId,
+  'schedule.create': { names: scheduleNames },
+  'schedule.delete': byId,
+  'schedule.search': {
+    names: () => NOTHING,
+    narrow: narrowPage,
+    visible: (answer, scope) => ({
+      ...pageWithin(answer, scope),
+      schedules: answer.schedules.filter(({ id }) => covers(scope, id)),
+    }),
+  },
+
+  'debug.start': { names: () => NOTHING },
+  'debug.stop': { names: () => NOTHING },
+  'debug.reset': { names: () => NOTHING },
+  'debug.tick': { names: () => NOTHING },
+  'debug.snap': { names: () => NOTHING },
+}
+
+function idsOnly(...ids: readonly string[]): Names {
+  return { ids, addresses: [] }
+}
+
+function createNames({ id, tags }: CreateData): Names {
+  return { ids: [id, ...lineageOf(tags)], addresses: targetsOf(tags) }
+}
+
+function fenceNames(id: string, action: CreateAction | SettleAction): Names {
+  if (action.kind === 'promise.settle') return idsOnly(id, action.data.id)
+  const { ids, addresses } = createNames(action.data)
+  return { ids: [id, ...ids], addresses }
+}
+
+/** The timestamp stays a placeholder: what is covered must be so at every instant. */
+function scheduleNames({ id, promiseId, promiseTags }: RequestTable['schedule.create']['data']): Names {
+  return { ids: [id, promiseId.replaceAll('{{.id}}', () => id)], addresses: targetsOf(promiseTags) }
+}
+
+/** A promise that calls itself part of another's tree is handed to that one's worker with its preload. */
+function lineageOf(tags: Tags): string[] {
+  return [tags[TAG_ORIGIN], tags[TAG_BRANCH], tags[TAG_PARENT]].filter((id) => id !== undefined)
+}
+
+/** Nobody runs a timer: its target is ignored. */
+function targetsOf(tags: Tags): string[] {
+  return hasTask(tags) ? [tags[TAG_TARGET] as string] : []
+}
+
+/** A cursor that is none of ours is left for the search to refuse. */
+function narrowPage<D extends { readonly cursor?: string }>(data: D, scope: Scope): D {
+  const after = data.cursor === undefined ? '' : decodeCursor(data.cursor)
+  const position = after === null ? null : positionIn(scope, after)
+  return position === null ? data : { ...data, cursor: encodeCursor(position) }
+}
+
+function pageWithin<A extends { readonly cursor?: string }>({ cursor, ...rest }: A, scope: Scope): Omit<A, 'cursor'> {
+  const after = cursor === undefined ? null : decodeCursor(cursor)
+  const position = after === null ? null : positionIn(scope, after)
+  return position === null ? rest : { ...rest, cursor: encodeCursor(position) }
+}
+
+function preloadWithin<A extends { readonly preload?: readonly { readonly id: string }[] }>(
+  answer: A,
+  scope: Scope,
+): A {
+  return answer.preload ? { ...answer, preload: answer.preload.filter(({ id }) => covers(scope, id)) } : answer
+}
