@@ -33,3 +33,8 @@ export interface Case {
 export function percentile(sorted: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
 }
+
+/** Says on the side what is missing in the tables, and why. */
+export function skipped(reason: string): void {
+  process.stderr.write(`left out: ${reason}\n`)
+}

@@ -12,12 +12,13 @@ import { engine } from './cases/engine.ts'
 import { growth } from './cases/growth.ts'
 import { latency } from './cases/latency.ts'
 import { requests } from './cases/requests.ts'
+import { sdk } from './cases/sdk.ts'
 import { takeover } from './cases/takeover.ts'
 import { workflows } from './cases/workflows.ts'
 import { startServer } from './processes.ts'
 import { summarize, table } from './table.ts'
 
-const CASES: readonly Case[] = [engine, requests, latency, workflows, takeover, growth]
+const CASES: readonly Case[] = [engine, requests, latency, workflows, sdk, takeover, growth]
 
 const HELP = `Usage: npm run bench -- [options]
 

@@ -60,15 +60,26 @@ export interface WorkerOptions {
   readonly sdk: 'ours' | 'published'
 }
 
-export async function startWorkers(
-  count: number,
-  options: WorkerOptions,
-): Promise<{ stop(signal?: NodeJS.Signals): Promise<void> }[]> {
+export interface StartedWorker {
+  /** What its heap holds after a collection. */
+  heapBytes(): Promise<number>
+  stop(signal?: NodeJS.Signals): Promise<void>
+}
+
+export async function startWorkers(count: number, options: WorkerOptions): Promise<StartedWorker[]> {
   return Promise.all(
     Array.from({ length: count }, async () => {
-      const child = launch([WORKER], { RESONATE_URL: options.url, GROUP: options.group, SDK: options.sdk })
+      const env = { RESONATE_URL: options.url, GROUP: options.group, SDK: options.sdk }
+      const child = launch(['--expose-gc', WORKER], env)
       await says(child, 'ready')
-      return { stop: (signal: NodeJS.Signals = 'SIGTERM') => end(child, signal) }
+      return {
+        async heapBytes() {
+          const told = says(child, 'heap ')
+          child.kill('SIGUSR2')
+          return Number(/heap (\d+)/.exec(await told)?.[1])
+        },
+        stop: (signal: NodeJS.Signals = 'SIGTERM') => end(child, signal),
+      }
     }),
   )
 }

@@ -7,7 +7,9 @@ const { Resonate } = (await import(
   sdk === 'published' ? 'resonate-published' : '@resonatehq/sdk'
 )) as typeof import('@resonatehq/sdk')
 
-const resonate = new Resonate({ url: url as string, group: group as string })
+// As many suspended functions in memory as a benchmark makes; the published SDK keeps none.
+const frames = { count: 1_000_000, bytes: 2 ** 32 }
+const resonate = new Resonate({ url: url as string, group: group as string, frames })
 
 function step(_: Context, n: number): number {
   return n + 1
@@ -33,5 +35,28 @@ resonate.register('fanOut', function* (ctx: Context, n: number) {
 })
 
 resonate.register('leaf', (_: Context, n: number) => n)
+
+resonate.register('steps', function* (ctx: Context, count: number) {
+  let sum = 0
+  for (let i = 0; i < count; i++) sum = yield* ctx.run(step, sum)
+  return sum
+})
+
+resonate.register('chain', function* (ctx: Context, count: number) {
+  const options = ctx.options({ target: group as string })
+  let sum = 0
+  for (let i = 0; i < count; i++) sum += yield* ctx.rpc<number>('leaf', 1, options)
+  return sum
+})
+
+resonate.register('waiter', function* (ctx: Context) {
+  return yield* yield* ctx.promise<string>()
+})
+
+process.on('SIGUSR2', () => {
+  globalThis.gc?.()
+  const { heapUsed, external } = process.memoryUsage()
+  console.log(`heap ${heapUsed + external}`)
+})
 
 console.log('ready')

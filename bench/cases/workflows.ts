@@ -16,7 +16,7 @@ export const workflows: Case = {
     const server = target as Target
     const group = `bench-${process.pid}-${++runs}`
     const workers = await startWorkers(WORKERS, { url: server.url, group, sdk: settings.sdk })
-    const client = caller(server.url, group, settings)
+    const client = caller(server.url, group, settings.sdk)
     const samples: Sample[] = []
     await measure(client, 'oneStep', 16, { ...settings, isQuick: true })
     for (const shape of Object.keys(SHAPES) as (keyof typeof SHAPES)[]) {
@@ -35,17 +35,25 @@ export const workflows: Case = {
   },
 }
 
-interface Caller {
-  call(id: string, func: string): Promise<unknown>
+export interface Caller {
+  /** Resolves with its result. */
+  call(id: string, func: string, argument: number): Promise<unknown>
+  /** Resolves when it was accepted. */
+  begin(id: string, func: string): Promise<unknown>
   stop(): unknown
 }
 
-function caller(url: string, target: string, { sdk }: Settings): Caller {
+export function caller(url: string, target: string, sdk: Settings['sdk']): Caller {
   const client =
     sdk === 'published' ? new PublishedResonate({ url, group: 'bench' }) : new Resonate({ url, group: 'bench' })
   const options = client.options({ target })
   const rpc = client.rpc.bind(client) as (id: string, func: string, ...args: unknown[]) => Promise<unknown>
-  return { call: (id, func) => rpc(id, func, 1, options), stop: () => client.stop() }
+  const begin = client.beginRpc.bind(client) as typeof rpc
+  return {
+    call: (id, func, argument) => rpc(id, func, argument, options),
+    begin: (id, func) => begin(id, func, options),
+    stop: () => client.stop(),
+  }
 }
 
 async function measure(client: Caller, shape: string, inFlight: number, { isQuick }: Settings) {
@@ -56,7 +64,7 @@ async function measure(client: Caller, shape: string, inFlight: number, { isQuic
   const loop = async (at: number) => {
     for (let n = 0; performance.now() < until; n++) {
       const calledAt = performance.now()
-      await client.call(`${run}-${at}-${n}`, shape)
+      await client.call(`${run}-${at}-${n}`, shape, 1)
       latencies.push(performance.now() - calledAt)
     }
   }
