@@ -81,7 +81,7 @@ const TABLE = [
     type: 'text',
     default: '',
     meaning:
-      'URL that workers are told to answer to (serverUrl of an execute). Empty: http://{server.host}:{server.port}.',
+      'URL that workers are told to answer to (serverUrl of an execute). Empty: http://{server.host}:{server.port}, or https:// with server.tls.cert.',
   },
   {
     key: 'server.shutdown_timeout',
@@ -133,6 +133,108 @@ const TABLE = [
     min: 1,
     meaning:
       'How long a connection without a request is kept open. Longer than the 60 s of common load balancers, so that they close first.',
+  },
+
+  {
+    key: 'server.tls.cert',
+    type: 'text',
+    default: '',
+    meaning:
+      'PEM file of the certificate and what leads from it to the root. With it both ports, API and metrics, speak TLS only. It is read again when it changes.',
+  },
+  {
+    key: 'server.tls.key',
+    type: 'text',
+    default: '',
+    meaning: 'PEM file of the private key of server.tls.cert.',
+  },
+  {
+    key: 'server.tls.min_version',
+    type: 'choice',
+    choices: ['1.2', '1.3'],
+    default: '1.2',
+    meaning: 'The oldest version of TLS that is spoken.',
+  },
+  {
+    key: 'server.reload_interval',
+    type: 'duration',
+    default: 10 * SECOND,
+    min: 0,
+    meaning:
+      'How often the files of certificates, keys and tokens are looked at for changes. 0: only on SIGHUP. What cannot be used is logged, and what was read before stays in use.',
+  },
+
+  {
+    key: 'auth.publickey',
+    type: 'text',
+    default: '',
+    meaning:
+      'PEM file with the public keys that tokens are signed for: one, or several while keys change. Neither this nor auth.jwks_url: every request is accepted.',
+  },
+  {
+    key: 'auth.jwks_url',
+    type: 'text',
+    default: '',
+    meaning:
+      'https URL of a JSON Web Key Set with the public keys that tokens are signed for. Plain http only on this machine.',
+  },
+  {
+    key: 'auth.jwks_cache',
+    type: 'duration',
+    default: 600 * SECOND,
+    min: SECOND,
+    meaning: 'How long a key set is used before it is fetched again, with the next token.',
+  },
+  {
+    key: 'auth.jwks_cooldown',
+    type: 'duration',
+    default: 30 * SECOND,
+    min: SECOND,
+    meaning:
+      'A key set is fetched at most this often, also when a token names a key that is not in it or the last fetch failed.',
+  },
+  {
+    key: 'auth.jwks_stale',
+    type: 'duration',
+    default: 24 * HOUR,
+    min: 0,
+    meaning:
+      'How long a key set is used beyond auth.jwks_cache while it cannot be fetched. After that requests are answered 503.',
+  },
+  {
+    key: 'auth.algorithms',
+    type: 'list',
+    default: [],
+    meaning:
+      'Signature algorithms that are accepted, of RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA. Empty: all that fit the key.',
+  },
+  {
+    key: 'auth.iss',
+    type: 'text',
+    default: '',
+    meaning: 'The issuer that a token must name (claim iss). Empty: any.',
+  },
+  {
+    key: 'auth.aud',
+    type: 'list',
+    default: [],
+    meaning: 'Audiences, one of which a token must name (claim aud). Empty: any.',
+  },
+  {
+    key: 'auth.clock_skew',
+    type: 'duration',
+    default: 60 * SECOND,
+    min: 0,
+    max: 600 * SECOND,
+    meaning:
+      'How far the clocks of the issuer and of this server may differ when exp and nbf of a token are looked at.',
+  },
+  {
+    key: 'auth.cache_size',
+    type: 'integer',
+    default: 10_000,
+    min: 1,
+    meaning: 'Tokens whose signature is not checked again with every request. The least recently used go first.',
   },
 
   {
@@ -423,6 +525,20 @@ const TABLE = [
     meaning: 'Address of the network interface that metrics are served on.',
   },
   {
+    key: 'observability.metrics_token_file',
+    type: 'text',
+    default: '',
+    meaning:
+      'File with the token that a scrape of GET /metrics must bring as Authorization: Bearer. Empty: anyone who reaches the port may scrape. It is read again when it changes.',
+  },
+  {
+    key: 'observability.audit_file',
+    type: 'text',
+    default: '',
+    meaning:
+      'File that a line is appended to for every act of an operator: who, what, on which id, with what outcome. Empty: to the log. It is opened again on SIGHUP.',
+  },
+  {
     key: 'observability.log_format',
     type: 'choice',
     choices: ['auto', 'json', 'pretty'],
@@ -458,6 +574,28 @@ const TABLE = [
     default: 128 * MIB,
     min: KIB,
     meaning: 'Bytes of bodies that are being read or decided. Past it 503 with Retry-After.',
+  },
+  {
+    key: 'limits.token_rate',
+    type: 'integer',
+    default: 0,
+    min: 0,
+    meaning:
+      'Requests a second that one token may make over a longer time, each envelope of a batch and each worker connection counted. Past it 429 with Retry-After. 0: any number.',
+  },
+  {
+    key: 'limits.token_burst',
+    type: 'integer',
+    default: 1000,
+    min: 1,
+    meaning: 'Requests that one token may make at once after a pause. An array of more envelopes is refused in part.',
+  },
+  {
+    key: 'limits.token_table',
+    type: 'integer',
+    default: 10_000,
+    min: 1,
+    meaning: 'Tokens whose rate is known. Past it the one that was used least recently starts anew.',
   },
   {
     key: 'limits.commit_length',
@@ -634,7 +772,12 @@ function isGiven(raw: ReadonlyMap<string, Raw>, key: ConfigKey): boolean {
 
 /** What workers are told to answer to. `port` is the one listened on, which matters where the setting is 0. */
 export function serverUrlOf(config: Config, port: number): string {
-  return config['server.url'] || `http://${config['server.host']}:${port}`
+  return config['server.url'] || `${schemeOf(config)}://${config['server.host']}:${port}`
+}
+
+/** What both ports speak. */
+export function schemeOf(config: Config): 'http' | 'https' {
+  return config['server.tls.cert'] === '' ? 'http' : 'https'
 }
 
 /** What one request may hold, as the protocol's rules take it. */
@@ -936,6 +1079,7 @@ function conflicts(config: Config): string[] {
     found.push('limits.queue_bytes must be at least limits.body_size, or the largest body is never accepted.')
   if (config['limits.batch_length'] > config['limits.queue_length'])
     found.push('limits.queue_length must be at least limits.batch_length, or the longest batch is never accepted.')
+  found.push(...tlsConflicts(config), ...authConflicts(config))
   for (const origin of config['server.cors.allow_origins'])
     if (origin !== '*' && !isOrigin(origin))
       found.push(
@@ -956,6 +1100,54 @@ function databaseConflicts(config: Config): string[] {
   if (config['storage.postgres.password'] !== '' && config['storage.postgres.password_file'] !== '')
     found.push('storage.postgres.password and storage.postgres.password_file are both given. Keep one.')
   return found
+}
+
+function tlsConflicts(config: Config): string[] {
+  const [cert, key] = [config['server.tls.cert'], config['server.tls.key']]
+  if ((cert === '') !== (key === ''))
+    return [
+      'server.tls.cert and server.tls.key belong together: a certificate and its private key. Give both, or neither.',
+    ]
+  return []
+}
+
+function authConflicts(config: Config): string[] {
+  const found: string[] = []
+  const [publickey, url] = [config['auth.publickey'], config['auth.jwks_url']]
+  if (publickey === 'none')
+    found.push('auth.publickey must not be none: whoever asks could write a token of their own. Name a PEM file.')
+  if (publickey !== '' && url !== '') found.push('auth.publickey and auth.jwks_url are both given. Keep one.')
+  if (url !== '' && !isKeySetUrl(url))
+    found.push(
+      `auth.jwks_url must be an https:// URL, or http:// on this machine (localhost), but is ${JSON.stringify(url)}`,
+    )
+  for (const algorithm of config['auth.algorithms'])
+    if (!ALGORITHMS.includes(algorithm))
+      found.push(`auth.algorithms must hold some of ${ALGORITHMS.join(' ')}, but has ${JSON.stringify(algorithm)}`)
+  if (publickey === '' && url === '') found.push(...needlessWithoutKey(config))
+  return found
+}
+
+/** Signature algorithms of tokens. None with a shared secret: a public key would be taken for one. */
+export const ALGORITHMS: readonly string[] = 'RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA'.split(' ')
+
+/** Whoever asks for a check that cannot be made must hear of it: the server would be open. */
+function needlessWithoutKey(config: Config): string[] {
+  const asked: Partial<Record<ConfigKey, boolean>> = {
+    'auth.iss': config['auth.iss'] !== '',
+    'auth.aud': config['auth.aud'].length > 0,
+    'auth.algorithms': config['auth.algorithms'].length > 0,
+    'limits.token_rate': config['limits.token_rate'] > 0,
+  }
+  return Object.entries(asked)
+    .filter(([, isAsked]) => isAsked)
+    .map(([key]) => `${key} needs a key to check tokens with: set auth.publickey or auth.jwks_url, or remove it.`)
+}
+
+function isKeySetUrl(text: string): boolean {
+  if (!isHttpUrl(text)) return false
+  const { protocol, hostname } = new URL(text)
+  return protocol === 'https:' || ['localhost', '127.0.0.1', '[::1]'].includes(hostname)
 }
 
 function isPostgresUrl(text: string): boolean {
