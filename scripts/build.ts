@@ -50,6 +50,7 @@ function compile(out: string): void {
 /** What the compiler does not make: the manifest, the pages, and files that are no TypeScript. */
 function stage(from: string, to: string): void {
   const manifest = readManifest(join(from, 'package.json'))
+  if (!existsSync(to)) throw new Error(`${manifest.name} is not compiled: list its src in tsconfig.build.json.`)
   for (const path of wholeFiles(from, manifest)) {
     mkdirSync(dirname(join(to, path)), { recursive: true })
     cpSync(join(from, path), join(to, path))

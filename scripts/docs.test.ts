@@ -21,36 +21,14 @@ import { delimiter, dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { createServer, loadConfig, nodePlatform, openEngine, silentLogger } from '@resonatehq/server'
 import { referencePages } from './reference.ts'
+import { type Snippet, snippetsOf } from './snippets.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 const PAGES = ['README.md', ...globSync('docs/**/*.md', { cwd: ROOT }).sort()]
 
-interface Snippet {
-  readonly language: string
-  readonly text: string
-  readonly line: number
-  /** From the comments above it: name → text. */
-  readonly marks: Readonly<Record<string, string>>
-}
-
 /** A command that takes longer is ended, and counts as failed. */
 const COMMAND_TIMEOUT_MS = 60_000
 const ATTEMPTS_MAX = 30
-
-const FENCE = /((?:^<!--.*-->\n+)*)^( *)```(\w+)\n([\s\S]*?)^ *```$/gm
-const MARK = /<!--\s*(not run|file|background|prints|again until)(?::\s*(.*?))?\s*-->/g
-
-export function snippetsOf(page: string): Snippet[] {
-  return [...page.matchAll(FENCE)].map((match) => {
-    const [, comments = '', indent = '', language = '', body = ''] = match
-    return {
-      language,
-      text: body.replaceAll(new RegExp(`^${indent}`, 'gm'), ''),
-      line: page.slice(0, match.index).split('\n').length + comments.split('\n').length - 1,
-      marks: Object.fromEntries([...comments.matchAll(MARK)].map(([, name = '', text = '']) => [name, text])),
-    }
-  })
-}
 
 /** A folder inside the repository, so that snippets find the packages; a server; and what runs in the background. */
 interface Stage {
