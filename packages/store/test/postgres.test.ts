@@ -8,6 +8,7 @@ import type { Store } from '@resonatehq/store'
 import { postgresStore } from '@resonatehq/store/postgres'
 import pg from 'pg'
 import { LOCKING, type LockingKind } from '../src/postgres/locks.ts'
+import { readMigrations } from '../src/postgres/migration.ts'
 import { SQL } from '../src/postgres/statements.ts'
 import { command, type PostgresServer, startPostgres, withoutPostgres } from './postgres-server.ts'
 
@@ -85,21 +86,45 @@ test('a key covers the ids of its workflow and no others', { skip }, async () =>
   await store.close()
 })
 
-test('ten servers that start at once migrate once', { skip }, async () => {
-  const url = await server.create()
-  const stores = Array.from({ length: 10 }, () => postgresStore({ url, connectionsMax: 2 }))
-  await Promise.all(stores.map((store) => store.open()))
-  assert.deepEqual(await command(url, 'select version::int from schema_migrations'), [{ version: 1 }])
-  await Promise.all(stores.map((store) => store.close()))
-})
+for (const locking of ['advisory', 'table'] as const satisfies LockingKind[]) {
+  test(`ten servers that start at once migrate once under ${locking} locks`, { skip }, async () => {
+    const url = await server.create()
+    const stores = Array.from({ length: 10 }, () => postgresStore({ url, locking, connectionsMax: 2 }))
+    await Promise.all(stores.map((store) => store.open()))
+    const versions = readMigrations().map(({ version, oldest }) => ({ version, oldest }))
+    const applied = await command(url, 'select version::int, oldest::int from schema_migrations order by version')
+    assert.deepEqual(applied, versions)
+    await Promise.all(stores.map((store) => store.close()))
+  })
+}
 
-test('a newer schema is refused and left alone', { skip }, async () => {
+test('a newer schema is refused and left alone, unless it works with this program', { skip }, async () => {
   const url = await server.create()
   const store = postgresStore({ url })
   await store.open()
   await store.close()
-  await command(url, 'insert into schema_migrations values (99)')
-  await assert.rejects(postgresStore({ url }).open(), /has schema version 99, and this program knows versions up to 1/)
+  await command(url, 'alter table promises add column later text; insert into schema_migrations values (99, 1)')
+  await store.open()
+  await write(store, promise('a'))
+  await store.close()
+  await command(url, 'insert into schema_migrations values (100, 100)')
+  await assert.rejects(store.open(), /has schema version 100, .* this program knows versions up to/)
+})
+
+test('a server whose tables are there needs no right to create any', { skip }, async () => {
+  const url = await server.create()
+  const owner = postgresStore({ url })
+  await owner.open()
+  await owner.close()
+  await command(
+    url,
+    `create role writer login; revoke create on schema public from public;
+     grant select, insert, update, delete on all tables in schema public to writer`,
+  )
+  const store = postgresStore({ url: url.replace('test@', 'writer@') })
+  await store.open()
+  await write(store, promise('a'))
+  await store.close()
 })
 
 test('a database that does not exist is named with what to do', { skip }, async () => {

@@ -47,11 +47,11 @@ test('a newer schema is refused and left alone', async (t) => {
   await store.open()
   await store.close()
   const database = new DatabaseSync(path)
-  database.exec('insert into schema_migrations values (99)')
+  database.exec('insert into schema_migrations values (99, 99)')
   database.close()
   await assert.rejects(
     sqliteStore({ path, wall: () => 1 }).open(),
-    /has schema version 99, and this program knows versions up to/,
+    /has schema version 99, .* this program knows versions up to/,
   )
 })
 

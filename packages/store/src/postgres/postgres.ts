@@ -2,7 +2,6 @@
 // then all writes and commit. READ COMMITTED, and the load is a statement after the locks, so that it sees what their
 // last holders wrote. Nothing is kept here but the connections and the latest instant seen.
 
-import { readdirSync, readFileSync } from 'node:fs'
 import {
   type Changes,
   compareIds,
@@ -23,7 +22,6 @@ import {
 import type pg from 'pg'
 import { StoreClock } from '../clock.ts'
 import { type Columns, readPromise, readSchedule, readTask, readUnblock, readWorker } from '../columns.ts'
-import { type Migration, pendingMigrations, SchemaError } from '../migrate.ts'
 import type { DueIds, DueMark, OwedUnblock, Store, Transaction } from '../store.ts'
 import {
   beginText,
@@ -35,6 +33,7 @@ import {
   placeOf,
 } from './connection.ts'
 import { hash64, idKey, LOCKING, type Locking, type LockingKind, scheduleKey } from './locks.ts'
+import { migrate } from './migration.ts'
 import * as columns from './statements.ts'
 import { keyOf, SQL } from './statements.ts'
 
@@ -52,7 +51,6 @@ const LOCKS_MAX = 200
 const COUNTER_SLOTS = 64
 /** Rows of a page that are read at once: large ones must not gather in memory. */
 const SCAN_CHUNK = 100
-const MIGRATION_LOCK = 'resonate migrations'
 const TABLES = ['promises', 'tasks', 'callbacks', 'listeners', 'unblocks', 'workers', 'schedules', 'counters']
 
 type Value = string | number | null | readonly string[]
@@ -101,38 +99,7 @@ class PostgresStore implements Store {
   }
 
   async #migrate(): Promise<void> {
-    const client = await this.#open.connect()
-    try {
-      await client.query('begin isolation level read committed; set local lock_timeout = 0')
-      await this.#lockMigrations(client)
-      await this.#requireUtf8(client)
-      await client.query('create table if not exists schema_migrations (version bigint primary key)')
-      const { rows } = await client.query('select coalesce(max(version), 0)::bigint as current from schema_migrations')
-      for (const { version, sql } of pendingMigrations(readMigrations(), rows[0].current, this.#where)) {
-        await client.query(sql)
-        await client.query('insert into schema_migrations values ($1)', [version])
-      }
-      await client.query('commit')
-      client.release()
-    } catch (error) {
-      client.release(true)
-      throw error
-    }
-  }
-
-  async #lockMigrations(client: pg.PoolClient): Promise<void> {
-    if (this.#options.locking !== 'table') {
-      await client.query('select pg_advisory_xact_lock($1)', [hash64(MIGRATION_LOCK).toString()])
-    }
-  }
-
-  async #requireUtf8(client: pg.PoolClient): Promise<void> {
-    const { rows } = await client.query('show server_encoding')
-    const encoding = rows[0].server_encoding
-    if (encoding === 'UTF8') return
-    throw new SchemaError(
-      `${this.#where} must have the encoding UTF8, got ${encoding}: create one with createdb -E UTF8`,
-    )
+    await migrate(this.#open, { locking: this.#options.locking ?? 'advisory', where: this.#where })
   }
 
   async begin(needs: Needs): Promise<Transaction> {
@@ -494,12 +461,6 @@ function snapshotOf([promises, tasks, callbacks, listeners, unblocks]: readonly 
     listeners: (listeners ?? []).map((row) => ({ id: row.awaited as string, address: row.address as string })),
     unblocks: (unblocks ?? []).map(readUnblock),
   }
-}
-
-function readMigrations(): Migration[] {
-  const folder = new URL('./migrations/', import.meta.url)
-  const files = readdirSync(folder).filter((name) => name.endsWith('.sql'))
-  return files.sort().map((name, at) => ({ version: at + 1, sql: readFileSync(new URL(name, folder), 'utf8') }))
 }
 
 /** What was found, and null for what was not. */

@@ -25,7 +25,7 @@ import {
 } from '@resonatehq/protocol'
 import { StoreClock } from '../clock.ts'
 import { type Column, type Columns, readPromise, readSchedule, readTask, readUnblock, readWorker } from '../columns.ts'
-import { type Migration, pendingMigrations, SchemaError } from '../migrate.ts'
+import { type Migration, migrationsOf, pendingMigrations, type Schema, SchemaError } from '../migrate.ts'
 import type { DueIds, DueMark, OwedUnblock, Store, Transaction } from '../store.ts'
 import * as rows from './statements.ts'
 import { SQL } from './statements.ts'
@@ -344,19 +344,20 @@ function openFile(path: string): DatabaseSync {
 }
 
 function migrate(database: DatabaseSync, where: string): void {
-  database.exec('create table if not exists schema_migrations (version integer primary key) strict')
-  const { current } = database.prepare('select coalesce(max(version), 0) as current from schema_migrations').get() as {
-    current: number
-  }
-  for (const { version, sql } of pendingMigrations(readMigrations(), current, where)) {
-    database.exec(`begin immediate; ${sql}; insert into schema_migrations values (${version}); commit`)
+  const table = 'schema_migrations (version integer primary key, oldest integer not null)'
+  database.exec(`create table if not exists ${table} strict`)
+  const read = 'select coalesce(max(version), 0) as version, coalesce(max(oldest), 0) as oldest from schema_migrations'
+  const schema = database.prepare(read).get() as unknown as Schema
+  const all = readMigrations()
+  for (const { version, oldest, sql } of pendingMigrations(all, schema, where)) {
+    database.exec(`begin immediate; ${sql}; insert into schema_migrations values (${version}, ${oldest}); commit`)
   }
 }
 
-function readMigrations(): Migration[] {
+function readMigrations(): readonly Migration[] {
   const folder = new URL('./migrations/', import.meta.url)
   const files = readdirSync(folder).filter((name) => name.endsWith('.sql'))
-  return files.sort().map((name, at) => ({ version: at + 1, sql: readFileSync(new URL(name, folder), 'utf8') }))
+  return migrationsOf(files.sort().map((name) => readFileSync(new URL(name, folder), 'utf8')))
 }
 
 /** What SQLite says, as what to do about it. */
