@@ -4,7 +4,7 @@
 
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { stripTypeScriptTypes } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,8 +14,8 @@ import { build, published, publishedManifest } from './build.ts'
 import { snippetsOf } from './snippets.ts'
 
 const ROOT = join(import.meta.dirname, '..')
-/** Only here, since nothing else of ours is made or tested with them. */
-const RUNNERS = ['vitest@5.1.1', 'jest@30.5.2'] as const
+/** Only here, since nothing else of ours is made or tested with them; Express is for its example. */
+const OTHERS = ['vitest@5.1.1', 'jest@30.5.2', 'express@5.3.0'] as const
 
 const folder = mkdtempSync(join(tmpdir(), 'resonate-published-'))
 const app = join(folder, 'app')
@@ -40,7 +40,7 @@ suite('installed from tarballs', { skip: isLong ? false : 'it installs from the 
     npm(['pack', '--pack-destination', tarballs, ...build(join(folder, 'dist'))], folder)
     writeFileSync(join(app, 'package.json'), JSON.stringify({ private: true, type: 'module' }))
     const packed = globSync('*.tgz', { cwd: tarballs }).map((name) => join(tarballs, name))
-    npm(['install', '--prefer-offline', '--no-audit', '--no-fund', ...packed, ...RUNNERS], app)
+    npm(['install', '--prefer-offline', '--no-audit', '--no-fund', ...packed, ...OTHERS], app)
   })
 
   test('the first function of the README runs as TypeScript and as JavaScript, called from the command line', async (t) => {
@@ -69,6 +69,15 @@ suite('installed from tarballs', { skip: isLong ? false : 'it installs from the 
   test('a server inside the process keeps its work in a file', () => {
     write('local.js', LOCAL)
     for (let times = 1; times <= 2; times++) assert.match(run(process.execPath, ['local.js']), /^hello world$/m)
+  })
+
+  test('every example runs as its page says', () => {
+    // The demo is of the repository: it starts the server from there.
+    const isKept = (path: string) => !path.includes('/demo')
+    cpSync(join(ROOT, 'examples'), join(app, 'examples'), { recursive: true, filter: isKept })
+    const tests = globSync('examples/**/*.test.ts', { cwd: app })
+    assert.ok(tests.length >= 12, `${tests.length} examples`)
+    run(process.execPath, ['--test', ...tests])
   })
 
   for (const runner of ['node:test', 'vitest', '@jest/globals'] as const) {
