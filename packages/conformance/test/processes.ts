@@ -14,6 +14,13 @@ const CLI = fileURLToPath(new URL('../../cli/src/main.ts', import.meta.url))
 
 export const isLong = process.env.RESONATE_TEST_LONG === '1'
 
+export interface ProcessOptions {
+  /** Default: this Node. */
+  readonly command?: string
+  /** False: the environment is what is given, and nothing else. Default: true. */
+  readonly inherits?: boolean
+}
+
 /** A process, and the lines that it printed. */
 export class Process {
   readonly child: ChildProcess
@@ -21,8 +28,10 @@ export class Process {
   readonly lines: string[] = []
   #waiting: { matches: (line: string) => boolean; found: (line: string) => void; fail: (error: Error) => void }[] = []
 
-  constructor(t: TestContext, args: readonly string[], env: Record<string, string> = {}) {
-    this.child = spawn(process.execPath, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+  constructor(t: TestContext, args: readonly string[], env: NodeJS.ProcessEnv = {}, options: ProcessOptions = {}) {
+    const { command = process.execPath, inherits = true } = options
+    const all = inherits ? { ...process.env, ...env } : env
+    this.child = spawn(command, args, { env: all, stdio: ['ignore', 'pipe', 'pipe'] })
     for (const stream of [this.child.stdout, this.child.stderr]) {
       if (stream) createInterface({ input: stream }).on('line', (line) => this.#hear(line))
     }
