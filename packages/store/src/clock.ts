@@ -1,8 +1,10 @@
-// A wall clock that never goes back: not when the machine's clock is set back, and not over a restart, because a floor is
-// written with the batches about once a second. What was shown as timed out must not become pending again.
+// A clock that never goes back: not when the clock under it is set back, not over a restart, and not when a database moves
+// to a machine whose clock is behind. A floor is stored about once a second; before anything is shown that is more than
+// that beyond the stored floor, a new one is stored. So whoever starts with nothing but the floor knows what may have been
+// shown, and waits until the clock has passed it: what was shown as timed out must not become pending again.
 
 /** How often the floor is written, ms. */
-const FLOOR_EVERY_MS = 1_000
+export const FLOOR_EVERY_MS = 1_000
 
 export class StoreClock {
   readonly #wall: () => number
@@ -13,7 +15,7 @@ export class StoreClock {
     this.#wall = wall
   }
 
-  /** What was persisted by an earlier run. */
+  /** What was persisted, by an earlier run or by another server. */
   restore(floorAt: number): void {
     this.#seenAt = Math.max(this.#seenAt, floorAt)
     this.#floorAt = floorAt
@@ -24,13 +26,19 @@ export class StoreClock {
     return this.#seenAt
   }
 
-  /** The floor to write with this commit, or null where the stored one is recent enough. */
+  /** How far the clock is behind what others may have shown, ms. 0: it has passed that. */
+  behindMs(): number {
+    const isFirst = this.#floorAt === 0
+    return isFirst ? 0 : Math.max(this.#floorAt + FLOOR_EVERY_MS - Math.floor(this.#wall()), 0)
+  }
+
+  /** The floor to write before `now` is shown, or null where the stored one is recent enough. */
   floorDue(): number | null {
     return this.#seenAt - this.#floorAt >= FLOOR_EVERY_MS ? this.#seenAt : null
   }
 
   /** The floor was committed. */
   floored(at: number): void {
-    this.#floorAt = at
+    this.#floorAt = Math.max(this.#floorAt, at)
   }
 }

@@ -40,6 +40,14 @@ async function write(store: Store, row: PromiseRow): Promise<void> {
   await transaction.commit(set.changes())
 }
 
+/** Ends all connections to a database, as its restart does. */
+async function cut(url: string): Promise<void> {
+  await command(
+    url,
+    'select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and datname = current_database()',
+  )
+}
+
 /** Adds one to the number kept in each promise's value, as a server would that read it before. */
 async function increment(store: Store, ids: readonly string[]): Promise<void> {
   const transaction = await store.begin(needing(...ids))
@@ -138,10 +146,7 @@ test('what is between begin and commit when connections are cut is refused, and 
   const store = postgresStore({ url })
   await store.open()
   const transaction = await store.begin(needing('a'))
-  await command(
-    url,
-    'select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and datname = current_database()',
-  )
+  await cut(url)
   await assert.rejects(transaction.commit(new WorkingSet().changes()))
   await write(store, promise('b'))
   assert.deepEqual(
@@ -197,6 +202,67 @@ test('the clock never goes back, not even on another server', { skip }, async ()
   assert.equal(await other.now(), 5e12)
   await ahead.close()
   await other.close()
+})
+
+test('a server that starts decides nothing before the clock has passed all that others may have shown', {
+  skip,
+}, async () => {
+  const url = await server.create()
+  let at = 5e12
+  const first = postgresStore({ url, clock: () => at })
+  await first.open()
+  await write(first, promise('a'))
+  at += 600
+  const shown = await first.begin(needing('a'))
+  await shown.rollback()
+  assert.equal(shown.now, 5e12 + 600)
+  at -= 10_000
+  const pauses: number[] = []
+  const pause = async (ms: number) => {
+    pauses.push(ms)
+    at += 4_000
+  }
+  const second = postgresStore({ url, clock: () => at, pause })
+  await second.open()
+  const begun = await second.begin(needing('a'))
+  await begun.rollback()
+  assert.deepEqual(pauses, [1_000, 1_000, 1_000])
+  assert.ok(begun.now > shown.now, `${begun.now}`)
+  await first.close()
+  await second.close()
+})
+
+test('reads alone store the floor too, before they are answered', { skip }, async () => {
+  const url = await server.create()
+  let at = 5e12
+  const store = postgresStore({ url, clock: () => at })
+  await store.open()
+  for (let reads = 0; reads < 3; reads++) {
+    const transaction = await store.begin(needing('a'))
+    await transaction.rollback()
+    const [row] = await command(url, 'select floor_at from clock')
+    assert.ok(at - Number(row?.floor_at) < 1_000, `${row?.floor_at} at ${at}`)
+    at += 700
+  }
+  await store.close()
+})
+
+test('a lost connection makes a clock that is behind an outage, until it has caught up', { skip }, async () => {
+  const url = await server.create()
+  let at = 5e12
+  const store = postgresStore({ url, clock: () => at, pause: async () => {} })
+  await store.open()
+  await write(store, promise('a'))
+  await cut(url)
+  at -= 60_000
+  await assert.rejects(store.begin(needing('a')))
+  await assert.rejects(
+    store.begin(needing('a')),
+    /the clock of the database .* is 61000 ms behind what was shown before/,
+  )
+  at += 61_000
+  await write(store, promise('b'))
+  await store.close()
 })
 
 test('no statement scans what grows', { skip }, async () => {

@@ -36,7 +36,14 @@ const PLANNER = ['enable_seqscan=off', 'enable_hashjoin=off', 'enable_mergejoin=
 /** No statement may end a migration, however many rows it goes over. */
 export const UNTIMED = { query_timeout: 2 ** 31 - 1 }
 
-export function openPool(settings: ConnectionSettings, { isPlain = false }: { isPlain?: boolean } = {}): pg.Pool {
+export interface PoolOptions {
+  /** Without TLS, whatever the URL says. */
+  readonly isPlain?: boolean
+  /** A connection was lost, or given up because of what happened on it. */
+  readonly lost: () => void
+}
+
+export function openPool(settings: ConnectionSettings, { isPlain = false, lost }: PoolOptions): pg.Pool {
   const { password, isPooled, connectionsMax, connectTimeoutMs, statementTimeoutMs } = settings
   const parsed = parseUrl(settings.url)
   const session = isPooled ? [] : [...PLANNER, ...timeouts(settings)]
@@ -55,7 +62,8 @@ export function openPool(settings: ConnectionSettings, { isPlain = false }: { is
     pipeline: true,
   } as pg.PoolConfig)
   // A fault of an idle connection concerns nobody; one in use reports it at its statement. Unheard, either ends the process.
-  pool.on('error', () => {})
+  pool.on('error', lost)
+  pool.on('release', (error) => error && lost())
   pool.on('connect', (client) => client.on('error', () => {}))
   return pool
 }

@@ -32,6 +32,7 @@ import {
   openPool,
   placeOf,
 } from './connection.ts'
+import { Floor } from './floor.ts'
 import { hash64, idKey, LOCKING, type Locking, type LockingKind, scheduleKey } from './locks.ts'
 import { migrate } from './migration.ts'
 import * as columns from './statements.ts'
@@ -42,8 +43,10 @@ export interface PostgresOptions extends ConnectionSettings {
   readonly locking?: LockingKind
   /** This server's name: servers of different names seldom share a row of counters. */
   readonly server?: string
-  /** Instead of the database's clock, for tests that move time by hand. */
+  /** Instead of the database's clock, for tests that move time by hand; nothing then waits for it but by `pause`. */
   readonly clock?: () => number
+  /** Waits until the clock has moved. Default: the database sleeps, since it is its clock that has to. */
+  readonly pause?: (ms: number) => Promise<unknown>
 }
 
 /** Distinct lock names of a batch: the database's table of locks is small, and shared by all servers. */
@@ -68,6 +71,7 @@ class PostgresStore implements Store {
   readonly #locking: Locking
   readonly #slot: number
   readonly #clock: StoreClock
+  readonly #floor: Floor
   #reading = 0
   #pool: pg.Pool | null = null
 
@@ -77,11 +81,19 @@ class PostgresStore implements Store {
     this.#locking = LOCKING[options.locking ?? 'advisory']
     this.#slot = Number(BigInt.asUintN(32, hash64(options.server ?? ''))) % COUNTER_SLOTS
     this.#clock = new StoreClock(options.clock ?? (() => this.#reading))
+    this.#floor = new Floor({
+      clock: this.#clock,
+      read: () => this.now(),
+      write: (floorAt) => this.#send('setFloor', floorAt),
+      pause: options.pause ?? ((ms) => this.#send('sleep', ms / 1000)),
+      isTrusted: options.clock !== undefined && options.pause === undefined,
+      where: this.#where,
+    })
   }
 
   async open(): Promise<void> {
     try {
-      this.#pool = openPool(this.#options)
+      this.#pool = this.#connected()
       await this.#migrate().catch((error) => this.#withoutTls(error))
       await this.now()
     } catch (error) {
@@ -90,11 +102,15 @@ class PostgresStore implements Store {
     }
   }
 
+  #connected(options: { isPlain?: boolean } = {}): pg.Pool {
+    return openPool(this.#options, { ...options, lost: () => this.#floor.doubt() })
+  }
+
   /** `prefer` and `allow`: without TLS, where the database has none. */
   async #withoutTls(error: unknown): Promise<void> {
     if (!isWithoutTls(error) || !mayBePlain(this.#options.url)) throw error
     await this.close()
-    this.#pool = openPool(this.#options, { isPlain: true })
+    this.#pool = this.#connected({ isPlain: true })
     await this.#migrate()
   }
 
@@ -103,6 +119,7 @@ class PostgresStore implements Store {
   }
 
   async begin(needs: Needs): Promise<Transaction> {
+    await this.#floor.passed()
     const client = await this.#open.connect()
     const locking = this.#locking
     const keys = new Set<string>()
@@ -124,16 +141,19 @@ class PostgresStore implements Store {
     return {
       ...begun,
       load: (more) => this.#load(send, more),
-      commit: (changes) =>
-        this.#orClose(client, async () => {
+      commit: async (changes) => {
+        await this.#orClose(client, async () => {
           await this.#commit(client, changes)
           client.release()
-        }),
+        })
+        await this.#floor.kept()
+      },
       rollback: async () => {
         await client.query('rollback').then(
           () => client.release(),
           () => client.release(true),
         )
+        await this.#floor.kept()
       },
     }
   }
@@ -149,16 +169,13 @@ class PostgresStore implements Store {
   }
 
   async #commit(client: pg.PoolClient, changes: Changes): Promise<void> {
-    const floorAt = this.#clock.floorDue()
     const send = this.#sender(client)
     const writes = this.#write(send, changes)
-    if (floorAt !== null) writes.push(send('setFloor', floorAt))
     const commit = client.query('commit')
     await all([...writes, commit])
     // After a statement that failed, PostgreSQL answers a commit with a rollback.
     const { command } = await commit
     if (command !== 'COMMIT') throw new Error(`${this.#where} answered ${command} to a commit: nothing was written`)
-    if (floorAt !== null) this.#clock.floored(floorAt)
   }
 
   /** All statements in one fixed order, rows in the order of their keys where servers may meet. */

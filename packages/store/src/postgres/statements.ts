@@ -133,6 +133,7 @@ export const SQL = {
     'on conflict (name, slot) do update set value = counters.value + excluded.value',
   counters: 'select name, sum(value)::bigint as value from counters group by name',
   clock: 'select floor(extract(epoch from clock_timestamp()) * 1000)::bigint as now_at, floor_at from clock',
+  sleep: 'select pg_sleep($1)',
   setFloor: 'update clock set floor_at = greatest(floor_at, $1)',
 } as const
 
