@@ -152,7 +152,7 @@ export class Batch {
       case 'task':
         return this.#move(effect.row, at)
       case 'execute':
-        this.outgoing.executes.push({ effect, readyAt: this.#set.task(effect.id)?.readyAt ?? null })
+        this.outgoing.executes.push({ effect, readyAt: this.#set.task(effect.id)?.sinceAt ?? null })
         return
       case 'revoke':
         this.outgoing.revokes.push(effect)

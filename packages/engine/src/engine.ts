@@ -18,6 +18,7 @@ import { Lane, type LaneLimits } from './lane.ts'
 import { type EngineObserver, type EngineStats, NO_OBSERVER, type Vitals } from './observer.ts'
 import { Placement, queuesOf } from './placement.ts'
 import type { Log, Platform } from './platform.ts'
+import { previewRetention, Retention } from './retention.ts'
 import { Timers } from './timers.ts'
 
 export interface EngineOptions {
@@ -37,6 +38,10 @@ export interface EngineOptions {
   readonly disconnectUptimeMs?: number
   /** Unblocks that nobody fetched are dropped after this, ms. */
   readonly messageRetentionMs?: number
+  /** How long settled promises are kept, ms. 0, and by default: for ever. */
+  readonly promiseRetentionMs?: number
+  /** How often old promises are looked for, ms. */
+  readonly promiseRoundMs?: number
   /** Every executed request and step, for tests. */
   readonly trace?: (executed: readonly Executed[]) => void
 }
@@ -88,6 +93,7 @@ class StoreEngine implements Engine {
   readonly #lane: Lane
   readonly #timers: Timers
   readonly #delivery: Delivery
+  readonly #retention: Retention
   readonly #server: string
   readonly #messageRetentionMs: number
   /** Queues that are being read; true: asked again meanwhile. */
@@ -127,6 +133,14 @@ class StoreEngine implements Engine {
       serverUrl: options.serverUrl,
       keepAliveMs: options.keepAliveMs ?? 15_000,
     })
+    this.#retention = new Retention({
+      store,
+      lane,
+      platform,
+      log,
+      ageMs: options.promiseRetentionMs ?? 0,
+      roundMs: options.promiseRoundMs ?? 60_000,
+    })
     this.#timers = new Timers({
       store,
       lane,
@@ -145,10 +159,12 @@ class StoreEngine implements Engine {
   async start(): Promise<void> {
     await this.#store.open()
     await this.#timers.start()
+    this.#retention.start()
   }
 
   async stop(): Promise<void> {
     this.#placement.isPaused = true
+    await this.#retention.stop()
     await this.#timers.stop()
     await this.#lane.drained()
     await this.#store.close()
@@ -247,7 +263,7 @@ class StoreEngine implements Engine {
   async #welcome(port: WorkerPort, isOpen: () => boolean): Promise<void> {
     const { group, pid, capacity = null, info = {} } = port
     const now = await this.#store.now()
-    const row = { server: this.#server, group, pid, capacity, info, seenAt: now, goneAt: null }
+    const row = { server: this.#server, group, pid, capacity, info, seenAt: now, goneAt: null, beat: null }
     this.#lane.submit([{ kind: 'input', input: { kind: 'worker.connect', data: { row } } }])
     await this.#lane.between(async () => {
       const inHand = await this.#store.inHand({ worker: pid, now: await this.#store.now() })
@@ -361,6 +377,7 @@ class StoreEngine implements Engine {
   async #pause(): Promise<void> {
     this.#isPaused = true
     this.#placement.isPaused = true
+    await this.#retention.stop()
     await this.#timers.stop()
     await this.#lane.alone(async () => {})
   }
@@ -370,6 +387,7 @@ class StoreEngine implements Engine {
     this.#isPaused = false
     this.#placement.isPaused = false
     await this.#timers.start()
+    this.#retention.start()
     for (const worker of this.#placement.workers()) for (const queue of queuesOf(worker)) this.#pull(queue)
   }
 

@@ -82,6 +82,14 @@ export class Lane {
     })
   }
 
+  /** What these would do if they were submitted now. Nothing is written, and nobody is told. */
+  rehearsed(entries: readonly Entry[]): Promise<readonly Executed[]> {
+    return this.between(async () => {
+      const { batch } = await this.#attempt(entries, this.#needsOf(entries), { isRehearsal: true })
+      return batch.executed
+    })
+  }
+
   /** Runs `work` when no batch is in flight, after all that was submitted before, and before all that is submitted later. */
   alone<T>(work: () => Promise<T>): Promise<T> {
     return this.#quiet(work, true)
@@ -185,7 +193,7 @@ export class Lane {
   }
 
   /** One go, or several: where rows outside the locked ones were needed, everything is decided again under all the locks. */
-  async #attempt(entries: readonly Entry[], needs: Needs): Promise<Attempt> {
+  async #attempt(entries: readonly Entry[], needs: Needs, { isRehearsal = false } = {}): Promise<Attempt> {
     const { store, platform } = this.#options
     for (;;) {
       const startedAt = platform.ticks()
@@ -196,7 +204,8 @@ export class Lane {
         await batch.decideAll(entries)
         const decidedAt = platform.ticks()
         const changes = batch.changes()
-        if (batch.isUnchanged) await transaction.rollback()
+        if (isRehearsal) batch.revert()
+        if (isRehearsal || batch.isUnchanged) await transaction.rollback()
         else await transaction.commit(changes)
         return { batch, changes, loadMs, commitMs: platform.ticks() - decidedAt }
       } catch (error) {

@@ -9,11 +9,17 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import {
   type Answer,
+  countForgotten,
+  countPromise,
+  countTask,
   DEFAULT_CONFIG,
+  type Effect,
   isStep,
   type MachineConfig,
   type Message,
+  type PromiseRow,
   type Request,
+  type TaskRow,
 } from '@resonatehq/protocol'
 import { memoryStore, type Store } from '@resonatehq/store'
 import { postgresStore } from '@resonatehq/store/postgres'
@@ -157,6 +163,9 @@ class Life {
   #engine: Engine | null = null
   #tracked: ReturnType<typeof trackedStore> | null = null
   #failure: unknown = null
+  readonly #totals = new Map<string, number>()
+  /** Tasks that went with their promises: what they did stays counted. */
+  readonly #forgotten: TaskRow[] = []
 
   constructor(platform: ManualPlatform, bare: BareMachine, batchMax: number) {
     this.#platform = platform
@@ -181,6 +190,8 @@ class Life {
       limits: { batchMax: this.#batchMax },
       push: async () => true,
       disconnectUptimeMs: 1_000,
+      promiseRetentionMs: 10_000,
+      promiseRoundMs: 1_000,
       trace: (executed) => this.#replay(executed),
     })
     await this.#engine.start()
@@ -189,12 +200,32 @@ class Life {
   #replay(executed: readonly Executed[]): void {
     try {
       for (const { input, now, decision } of executed) {
+        this.#count(decision.effects)
         assert.deepEqual(this.#bare.step(input, now), decision)
         if (decision.effects.length > 0 || !isStep(input)) met.add(`${input.kind} ${decision.answer.status}`)
       }
     } catch (error) {
       this.#failure ??= error
     }
+  }
+
+  /** Before the bare machine takes them on. */
+  #count(effects: readonly Effect[]): void {
+    const rows = new Map<string, TaskRow>()
+    for (const effect of effects) {
+      if (effect.kind === 'promise.drop') this.#countForgotten(effect.id)
+      if (effect.kind !== 'task') continue
+      const { row } = effect
+      countTask(this.#totals, rows.get(row.id) ?? this.#bare.tables.task(row.id), row)
+      rows.set(row.id, row)
+    }
+  }
+
+  #countForgotten(id: string): void {
+    const { promises, tasks } = this.#bare.tables
+    const task = tasks.get(id) ?? null
+    countForgotten(this.#totals, promises.get(id) as PromiseRow, task)
+    if (task) this.#forgotten.push(task)
   }
 
   async act(op: Op): Promise<void> {
@@ -290,18 +321,28 @@ class Life {
     await this.#counted()
   }
 
-  /** The counters say what counting would. */
+  /** The gauges say what counting the rows would, and the totals what counting one event after the other has. */
   async #counted(): Promise<void> {
-    const counters = await this.#live.counters()
-    const states = Map.groupBy(this.#bare.tables.promises.values(), ({ state }) => state)
-    for (const [state, rows] of states) assert.equal(counters.get(`promises.${state}`), rows.length, state)
-    const tasks = Map.groupBy(this.#bare.tables.tasks.values(), ({ state }) => state)
-    for (const [state, rows] of tasks) assert.equal(counters.get(`tasks.${state}`), rows.length, state)
+    const { promises, tasks } = this.#bare.tables
+    const counted = new Map([...this.#totals].filter(([name]) => name.startsWith('total.')))
+    for (const row of promises.values()) countPromise(counted, null, row)
+    for (const row of tasks.values()) countTask(counted, null, row)
+    for (const [name] of counted) if (name.startsWith('total.')) counted.set(name, this.#totals.get(name) ?? 0)
+    assert.deepEqual(sorted(await this.#live.counters()), sorted(counted))
+    const ever = [...tasks.values(), ...this.#forgotten]
+    const claimed = ever.filter(({ version }) => version > 0)
+    assert.equal(counted.get('total.created') ?? 0, ever.length)
+    assert.equal(counted.get('total.claimed') ?? 0, claimed.length)
+    assert.equal(counted.get('total.completed') ?? 0, claimed.filter(({ state }) => state === 'fulfilled').length)
   }
 
   async abandon(): Promise<void> {
     await this.#engine?.stop().catch(() => {})
   }
+}
+
+function sorted(counters: ReadonlyMap<string, number>): [string, number][] {
+  return [...counters].sort()
 }
 
 const skip = process.env.REPLAY ? 'a replayed script is one stream' : false
@@ -314,7 +355,14 @@ test('the streams meet every kind of request and step, and every refusal', { ski
     ...['task.suspend 200 300 400 404 409 422', 'task.fulfill 200 404 409', 'task.fence 200 400 404 409'],
     ...['task.heartbeat 200', 'task.halt 200 404 409', 'task.continue 200 404 409', 'task.search 200'],
     ...['schedule.get 200 404', 'schedule.create 200', 'schedule.delete 200 404', 'schedule.search 200'],
-    ...['promise.timeout 200', 'promise.resume 200', 'promise.notify 200', 'unblock.sent 200', 'task.dispatch 200'],
+    ...[
+      'promise.timeout 200',
+      'promise.resume 200',
+      'promise.notify 200',
+      'promise.forget 200',
+      'unblock.sent 200',
+      'task.dispatch 200',
+    ],
     ...['task.withdraw 200', 'task.expire 200', 'task.disconnect 200', 'schedule.fire 200', 'worker.connect 200'],
     ...['worker.disconnect 200', 'server.seen 200'],
   ].flatMap((line) => {

@@ -4,8 +4,10 @@ export * from './address.ts'
 export * from './cron.ts'
 export * from './ids.ts'
 export {
+  countForgotten,
   countPromise,
   countTask,
+  FORGOTTEN,
   groupOfCounter,
   PUSHED,
   queueGroupOf,

@@ -55,6 +55,12 @@ export function branchOf(tags: Tags): string | null {
   return tags[TAG_BRANCH] ?? null
 }
 
+/** Whose replay or tree wants to see promise `id` while they last: its branch, its parent and its root, itself left out. */
+export function eldersOf(id: string, tags: Tags): string[] {
+  const named = [tags[TAG_BRANCH], tags[TAG_PARENT], tags[TAG_ORIGIN]]
+  return [...new Set(named)].filter((elder) => elder !== undefined && elder !== id) as string[]
+}
+
 /** What a schedule writes on each promise that it makes: it is the root of its own tree. These win over the user's. */
 export function occurrenceTags(scheduleId: string, promiseId: string): Tags {
   return {

@@ -27,6 +27,10 @@ export class BareMachine {
     for (const effect of decision.effects) {
       if (effect.kind === 'promise') promises.set(effect.row.id, this.tables.promise(effect.row.id))
       if (effect.kind === 'task') tasks.set(effect.row.id, this.tables.task(effect.row.id))
+      if (effect.kind === 'promise.drop') {
+        promises.set(effect.id, this.tables.promise(effect.id))
+        tasks.set(effect.id, this.tables.task(effect.id))
+      }
       if (effect.kind === 'callback.drop') promises.set(effect.awaited, this.tables.promise(effect.awaited))
     }
     for (const effect of decision.effects) this.tables.apply(effect)

@@ -1,7 +1,15 @@
 // What must hold of the rows after every request and every step, one named predicate each. Tests replay runs on the bare
 // machine and ask these after each input; a predicate returns what is wrong, or null.
 
-import { handOf, hasTask, type PromiseRow, projectPromise, type Tables, type TaskRow } from '@resonatehq/protocol'
+import {
+  eldersOf,
+  handOf,
+  hasTask,
+  type PromiseRow,
+  projectPromise,
+  type Tables,
+  type TaskRow,
+} from '@resonatehq/protocol'
 
 export type Property = (after: Tables, touched: Touched) => string | null
 
@@ -17,7 +25,8 @@ const aTaskExistsExactlyWhereATargetIs: Property = (tables, { promises, tasks })
   for (const id of new Set([...promises.keys(), ...tasks.keys()])) {
     const promise = tables.promise(id)
     const task = tables.task(id)
-    if (!promise) return `${id} has a task and no promise`
+    if (!promise && task) return `${id} has a task and no promise`
+    if (!promise) continue
     if (hasTask(promise.tags) !== (task !== null)) return `${id} ${task ? 'has a' : 'lacks its'} task`
   }
   return null
@@ -30,6 +39,20 @@ const aSettledPromiseHasNoLiveTask: Property = (tables, { promises, tasks }) => 
     if (!task || tables.promise(id)?.state === 'pending') continue
     if (task.state !== 'fulfilled') return `${id} is settled and its task ${task.state}`
     if (task.pid !== null || task.dueAt !== null || task.resumes !== 0) return `${id} is fulfilled and keeps a timer`
+  }
+  return null
+}
+
+/** Retention: "never one whose branch's or parent's promise is pending or younger, or that anything waits for". */
+const whatIsForgottenIsNeededByNobody: Property = (tables, { promises }) => {
+  for (const [id, before] of promises) {
+    if (!before || tables.promise(id)) continue
+    if (before.settledAt === null) return `${id} was pending and is forgotten`
+    const { awaiters, addresses } = tables.waiters(id)
+    if (awaiters.length + addresses.length > 0 || tables.isOwed(id)) return `${id} is waited for and forgotten`
+    const elders = eldersOf(id, before.tags).map((elder) => tables.promise(elder))
+    const needs = elders.find((elder) => elder?.state === 'pending')
+    if (needs) return `${id} is forgotten and its elder ${needs.id} pending`
   }
   return null
 }
@@ -106,8 +129,10 @@ const aClaimIsExclusive: Property = (tables, { tasks }) => {
 const aPendingTaskIsDueSometime: Property = (tables, { tasks }) => {
   for (const id of tasks.keys()) {
     const task = tables.task(id)
-    if (task?.state === 'pending' && (task.dueAt === null || task.readyAt === null))
+    if (task?.state === 'pending' && (task.dueAt === null || task.sinceAt === null))
       return `${id} is pending and never due`
+    if (task && (task.sinceAt === null) !== (task.state === 'fulfilled'))
+      return `${id} is ${task.state} since nobody knows when`
     if (task && task.state !== 'pending' && task.offeredAt !== null) return `${id} is ${task.state} and offered`
     if (task && handOf(task) !== null && task.worker === null) return `${id} is in nobody's hands`
   }
@@ -127,6 +152,7 @@ const aSuspendedTaskWillBeWoken: Property = (tables, { tasks }) => {
 export const PROPERTIES: Readonly<Record<string, Property>> = {
   'a task exists exactly where a target is': aTaskExistsExactlyWhereATargetIs,
   'a settled promise has no live task': aSettledPromiseHasNoLiveTask,
+  'what is forgotten is needed by nobody': whatIsForgottenIsNeededByNobody,
   'a settled promise is final': aSettledPromiseIsFinal,
   'a deadline wins': aDeadlineWins,
   'every promise wakes when it must': everyPromiseWakesWhenItMust,

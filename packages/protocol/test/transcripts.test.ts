@@ -55,6 +55,7 @@ test('the transcripts show every request with every status it can have, and ever
     ...['task.fence 200 400 404 409', 'task.heartbeat 200 400', 'task.halt 200 400 404 409'],
     ...['task.continue 200 400 404 409', 'task.search 200 400', 'schedule.create 200 400', 'schedule.get 200 400 404'],
     ...['schedule.delete 200 400 404', 'schedule.search 200 400', 'promise.timeout changed nothing'],
+    ...['promise.forget changed nothing'],
     ...['promise.resume changed nothing', 'promise.notify changed nothing', 'unblock.sent changed'],
     ...['unblock.requeue changed nothing', 'task.dispatch changed nothing', 'task.withdraw changed nothing'],
     ...['task.expire changed nothing', 'task.disconnect changed nothing', 'schedule.fire changed nothing'],
@@ -155,7 +156,7 @@ function dataOf(kind: string, rest: readonly string[], now: number): Record<stri
     case 'task.heartbeat':
       return { ...data, tasks: typeof tasks === 'string' ? refs(tasks) : (tasks ?? []) }
     case 'worker.connect':
-      return { row: { capacity: null, info: {}, seenAt: now, goneAt: null, ...data } }
+      return { row: { capacity: null, info: {}, seenAt: now, goneAt: null, beat: null, ...data } }
     default:
       return awaiter === undefined ? data : { ...data, awaiter }
   }
@@ -251,6 +252,8 @@ function change(effect: Effect, { promises, tasks }: Before): string {
       const { row } = effect
       return `task ${bare(row.id)}: ${taskOf(tasks.get(row.id))} → ${taskOf(row)}`
     }
+    case 'promise.drop':
+      return `promise ${bare(effect.id)} forgotten${tasks.has(effect.id) ? ', and its task' : ''}`
     case 'callback.add':
       return `${effect.awaiter} waits for ${effect.awaited}`
     case 'callback.drop':
@@ -281,6 +284,8 @@ function change(effect: Effect, { promises, tasks }: Before): string {
       return `worker ${effect.pid} of ${effect.group} at ${effect.server} forgotten`
     case 'worker.seen':
       return `worker ${effect.pid} seen ${effect.at}`
+    case 'worker.beat':
+      return `worker ${effect.pid} beat ${effect.beat.at}`
     case 'server.seen':
       return `workers connected to ${effect.server} seen ${effect.at}`
   }

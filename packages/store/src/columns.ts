@@ -1,6 +1,7 @@
 // Columns as the SQL stores read them, and the rows that they are. The tables of all of them have the same columns.
 
-import type { PromiseRow, ScheduleRow, Tags, TaskRow, UnblockRow, Value, WorkerRow } from '@resonatehq/protocol'
+import type { Beat, PromiseRow, ScheduleRow, Tags, TaskRow, UnblockRow, Value, WorkerRow } from '@resonatehq/protocol'
+import type { SettledPromise } from './store.ts'
 
 export type Column = string | number | null
 export type Columns = Record<string, Column>
@@ -21,6 +22,10 @@ export function readPromise(row: Columns): PromiseRow {
   }
 }
 
+export function readSettled(row: Columns): SettledPromise {
+  return { id: row.id as string, settledAt: row.settled_at as number, tags: readJson<Tags>(row.tags) }
+}
+
 export function readTask(row: Columns): TaskRow {
   return {
     id: row.id as string,
@@ -29,7 +34,7 @@ export function readTask(row: Columns): TaskRow {
     ttl: row.ttl as number | null,
     pid: row.pid as string | null,
     dueAt: row.due_at as number | null,
-    readyAt: row.ready_at as number | null,
+    sinceAt: row.since_at as number | null,
     offeredAt: row.offered_at as number | null,
     resumes: row.resumes as number,
     address: row.address as string,
@@ -72,6 +77,7 @@ export function readWorker(row: Columns): WorkerRow {
     info: readJson<Tags>(row.info),
     seenAt: row.seen_at as number,
     goneAt: row.gone_at as number | null,
+    beat: row.beat === null ? null : readJson<Beat>(row.beat),
   }
 }
 

@@ -20,11 +20,14 @@ import {
 } from '@resonatehq/protocol'
 import { StoreClock } from './clock.ts'
 import {
+  type Backlog,
   type DueIds,
   type DueMark,
   type OwedUnblock,
+  type PromiseAndTask,
   PUSHED_FROM,
   PUSHED_UNTIL,
+  type SettledPromise,
   type Store,
   type Transaction,
 } from './store.ts'
@@ -64,6 +67,7 @@ class MemoryStore implements Store {
       loaded.tasks.set(id, tables.task(id))
     }
     for (const id of needs.waiters) loaded.waiters.set(id, tables.waiters(id))
+    for (const id of needs.owed) loaded.owed.set(id, tables.owed(id))
     for (const id of needs.schedules) loaded.schedules.set(id, tables.schedule(id))
     for (const pid of needs.held) loaded.held.set(pid, tables.held(pid))
     for (const pid of needs.presence) loaded.presence.set(pid, tables.presence(pid))
@@ -73,7 +77,11 @@ class MemoryStore implements Store {
 
   #commit(changes: Changes): void {
     for (const effect of effectsOf(changes)) this.#tables.apply(effect)
-    for (const [name, delta] of changes.counters) this.#counters.set(name, (this.#counters.get(name) ?? 0) + delta)
+    for (const [name, delta] of changes.counters) {
+      const value = (this.#counters.get(name) ?? 0) + delta
+      if (value === 0) this.#counters.delete(name)
+      else this.#counters.set(name, value)
+    }
   }
 
   async now(): Promise<number> {
@@ -154,8 +162,41 @@ class MemoryStore implements Store {
       .slice(0, limit)
   }
 
+  async settled({ after, until, limit }: { after: DueMark; until: number; limit: number }): Promise<SettledPromise[]> {
+    const rows: SettledPromise[] = []
+    for (const { at, id } of this.#tables.ends.from(after)) {
+      if (at > until || rows.length >= limit) break
+      if (at !== after.at || id !== after.id)
+        rows.push({ id, settledAt: at, tags: this.#tables.promise(id)?.tags ?? {} })
+    }
+    return rows
+  }
+
   async counters(): Promise<Map<string, number>> {
     return new Map(this.#counters)
+  }
+
+  async pairs({ ids }: { ids: readonly string[] }): Promise<PromiseAndTask[]> {
+    return ids.flatMap((id) => {
+      const promise = this.#tables.promise(id)
+      return promise ? [{ promise, task: this.#tables.task(id) }] : []
+    })
+  }
+
+  async awaits({ awaiter, limit }: { awaiter: string; limit: number }): Promise<string[]> {
+    return [...(this.#tables.awaits.get(awaiter)?.from() ?? [])].slice(0, limit)
+  }
+
+  async workers({ limit }: { limit: number }): Promise<WorkerRow[]> {
+    const pids = [...this.#tables.workers.keys()].sort(compareIds)
+    return pids.flatMap((pid) => this.#tables.presence(pid)).slice(0, limit)
+  }
+
+  async backlog({ queue, now, limit }: { queue: string; now: number; limit: number }): Promise<Backlog> {
+    const index = this.#tables.queues.get(queue)
+    const due = index ? [...upTo(index, now, limit)] : []
+    const [first] = due
+    return { count: due.length, oldestAt: first ? this.#task(first.id).sinceAt : null }
   }
 
   async snapshot(): Promise<SnapshotRows> {
@@ -178,6 +219,7 @@ class MemoryStore implements Store {
 
 /** Final rows as the effects that write them. */
 function* effectsOf(changes: Changes): Generator<Effect> {
+  for (const id of changes.forgotten) yield { kind: 'promise.drop', id }
   for (const { row } of changes.promises) yield { kind: 'promise', row }
   for (const { row } of changes.tasks) yield { kind: 'task', row }
   for (const [id, row] of changes.schedules) yield row ? { kind: 'schedule', row } : { kind: 'schedule.drop', id }

@@ -4,7 +4,17 @@
 // even over a restart. Durability: when `commit` resolves, the changes survive a crash; when it rejects, their outcome may
 // be unknown, and the idempotent protocol lets the client ask again.
 
-import type { Changes, Loaded, Needs, PromiseRow, SnapshotRows, TaskRow, UnblockRow } from '@resonatehq/protocol'
+import type {
+  Changes,
+  Loaded,
+  Needs,
+  PromiseRow,
+  SnapshotRows,
+  Tags,
+  TaskRow,
+  UnblockRow,
+  WorkerRow,
+} from '@resonatehq/protocol'
 
 export interface Transaction {
   /** The store's clock, ms since epoch. */
@@ -32,10 +42,37 @@ export interface DueMark {
   readonly id: string
 }
 
+/** As much of a settled promise as says whether it may be forgotten. */
+export interface SettledPromise {
+  readonly id: string
+  readonly settledAt: number
+  readonly tags: Tags
+}
+
 /** An `unblock` that is owed, with the promise that it tells of. */
 export interface OwedUnblock {
   readonly row: UnblockRow
   readonly promise: PromiseRow
+}
+
+export interface PromiseAndTask {
+  readonly promise: PromiseRow
+  readonly task: TaskRow | null
+}
+
+/** Tasks of a queue that are due: ready, and not on offer to anybody. */
+export interface Backlog {
+  /** How many, counted no further than the limit. */
+  readonly count: number
+  /** Since when the one that is due longest could have been taken. Null: there is none. */
+  readonly oldestAt: number | null
+}
+
+export interface StoreStats {
+  /** The last migration that was applied. */
+  readonly schemaVersion: number
+  /** Connections to the database. Absent: it has none. */
+  readonly connections?: { readonly open: number; readonly idle: number; readonly waiting: number }
 }
 
 export interface Store {
@@ -71,8 +108,22 @@ export interface Store {
   absent(query: { readonly goneBefore: number; readonly seenBefore: number }): Promise<string[]>
   /** Pids with presence that was last seen before this. */
   forgettable(query: { readonly seenBefore: number; readonly limit: number }): Promise<string[]>
-  /** The stored counters by name. */
+  /** Promises settled up to an instant, beyond a mark, in (settled, id) order. */
+  settled(query: { readonly after: DueMark; readonly until: number; readonly limit: number }): Promise<SettledPromise[]>
+  /** The stored counters by name, all of one instant. Zero is left out. */
   counters(): Promise<Map<string, number>>
+
+  // What operators are shown. No lock is taken, and nothing is decided on it.
+
+  /** The promises of these ids with their tasks; those that there are, in any order. */
+  pairs(query: { readonly ids: readonly string[] }): Promise<PromiseAndTask[]>
+  /** Ids that a task waits for, in id order. */
+  awaits(query: { readonly awaiter: string; readonly limit: number }): Promise<string[]>
+  /** Presence, in (pid, server, group) order. */
+  workers(query: { readonly limit: number }): Promise<WorkerRow[]>
+  backlog(query: { readonly queue: string; readonly now: number; readonly limit: number }): Promise<Backlog>
+  /** Absent: nothing is known. */
+  stats?(): StoreStats
 
   /** `debug.snap` and `debug.reset`. */
   snapshot(): Promise<SnapshotRows>

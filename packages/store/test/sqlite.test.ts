@@ -97,6 +97,8 @@ test('no statement scans what grows', async (t) => {
     'absent',
     'unblocksPushed',
     'forgettable',
+    // All of them are wanted, up to the limit.
+    'allWorkers',
     'floor',
     'setFloor',
   ])

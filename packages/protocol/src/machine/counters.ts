@@ -1,33 +1,80 @@
-// Gauges and totals kept in the same commit as the rows they count, so that nobody ever counts rows.
-// Names: `promises.<state>`, `tasks.<state>`, `tasks.<state>@<group>`, and totals that only grow: `total.<what>`.
+// Gauges and totals kept in the same commit as the rows they count, so that nobody ever counts rows, and so that every
+// server of a database says the same. Counted effect by effect: what happened and was undone in one batch has happened.
+// Names: `promises.<state>`, `tasks.<state>`, `tasks.<state>@<group>` for tasks that are not over, and totals that only
+// grow: `total.<what>`. A group that has no task left has no counter.
 
 import { groupOf } from '../address.ts'
+import type { TaskState } from '../records.ts'
 import type { PromiseRow, TaskRow } from './rows.ts'
 
-export const gaugeDeltas = {
-  promise(deltas: Map<string, number>, before: PromiseRow | null, after: PromiseRow): void {
-    if (before?.state === after.state) return
-    if (before) add(deltas, `promises.${before.state}`, -1)
-    add(deltas, `promises.${after.state}`, 1)
-  },
+/** Totals, each of tasks. Never more completed than claimed: what nobody ever took is not completed by a worker. */
+export type Total = 'created' | 'claimed' | 'completed' | 'leases_lost' | 'reassigned' | 'released'
 
-  task(deltas: Map<string, number>, before: TaskRow | null, after: TaskRow): void {
-    if (before && after.lost > before.lost) add(deltas, 'total.leases_lost', 1)
-    if (after.version > 0 && (before?.version ?? 0) === 0) add(deltas, 'total.claimed', 1)
-    if (before?.state === after.state) return
-    const group = groupOf(after.address) ?? PUSHED
-    if (before) {
-      add(deltas, `tasks.${before.state}`, -1)
-      add(deltas, `tasks.${before.state}@${group}`, -1)
-    }
-    add(deltas, `tasks.${after.state}`, 1)
-    add(deltas, `tasks.${after.state}@${group}`, 1)
-  },
+type Deltas = Map<string, number>
+
+export function countPromise(deltas: Deltas, before: PromiseRow | null, after: PromiseRow): void {
+  if (before?.state === after.state) return
+  if (before) add(deltas, `promises.${before.state}`, -1)
+  add(deltas, `promises.${after.state}`, 1)
+}
+
+export function countTask(deltas: Deltas, before: TaskRow | null, after: TaskRow): void {
+  countTotals(deltas, before, after)
+  if (before?.state === after.state) return
+  const group = queueGroupOf(after)
+  if (before) countState(deltas, before.state, group, -1)
+  countState(deltas, after.state, group, 1)
+}
+
+/** A promise is forgotten, and its task with it: fewer are kept, and no total is less. */
+export function countForgotten(deltas: Deltas, promise: PromiseRow, task: TaskRow | null): void {
+  add(deltas, `promises.${promise.state}`, -1)
+  if (task) countState(deltas, task.state, queueGroupOf(task), -1)
+  add(deltas, FORGOTTEN, 1)
+}
+
+/** Promises ever forgotten by retention. */
+export const FORGOTTEN = 'total.forgotten'
+
+function countTotals(deltas: Deltas, before: TaskRow | null, after: TaskRow): void {
+  const isTaken = after.version > (before?.version ?? 0)
+  const isOver = after.state === 'fulfilled' && before?.state !== 'fulfilled'
+  if (before === null) total(deltas, 'created')
+  if (isTaken && (before?.version ?? 0) === 0) total(deltas, 'claimed')
+  if (isTaken && before && before.lost > 0) total(deltas, 'reassigned')
+  if (isOver && after.version > 0) total(deltas, 'completed')
+  if (before && after.lost > before.lost) total(deltas, 'leases_lost')
+  if (before && after.released > before.released) total(deltas, 'released')
+}
+
+function countState(deltas: Deltas, state: TaskState, group: string, delta: number): void {
+  add(deltas, `tasks.${state}`, delta)
+  if (state !== 'fulfilled') add(deltas, stateOfGroup(state, group), delta)
+}
+
+/** The counter of a group's tasks in one state. */
+export function stateOfGroup(state: TaskState, group: string): string {
+  return `tasks.${state}@${group}`
+}
+
+/** Null: the counter is none of a group. */
+export function groupOfCounter(name: string): { readonly state: TaskState; readonly group: string } | null {
+  const [, state, group] = /^tasks\.([a-z]+)@(.*)$/s.exec(name) ?? []
+  return state === undefined || group === undefined ? null : { state: state as TaskState, group }
 }
 
 /** All pushed targets count as one group, whatever their number. */
-const PUSHED = 'push'
+export const PUSHED = '(pushed)'
 
-function add(deltas: Map<string, number>, name: string, delta: number): void {
+/** The group whose workers a task waits for. */
+export function queueGroupOf({ address }: Pick<TaskRow, 'address'>): string {
+  return groupOf(address) ?? PUSHED
+}
+
+function total(deltas: Deltas, what: Total): void {
+  add(deltas, `total.${what}`, 1)
+}
+
+function add(deltas: Deltas, name: string, delta: number): void {
   deltas.set(name, (deltas.get(name) ?? 0) + delta)
 }

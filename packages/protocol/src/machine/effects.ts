@@ -4,12 +4,14 @@
 // the rows say what is still owed.
 
 import type { Answer } from '../requests.ts'
-import type { PromiseRow, ScheduleRow, TaskRow, UnblockRow, WorkerRow } from './rows.ts'
+import type { Beat, PromiseRow, ScheduleRow, TaskRow, UnblockRow, WorkerRow } from './rows.ts'
 
 export type Effect =
   /** Insert or replace. A promise is written twice in its life: created, settled (and its `wakeAt` cleared). */
   | { readonly kind: 'promise'; readonly row: PromiseRow }
   | { readonly kind: 'task'; readonly row: TaskRow }
+  /** A settled promise is forgotten, and its task with it: the id is free again. */
+  | { readonly kind: 'promise.drop'; readonly id: string }
   /** Adding twice is adding once. */
   | { readonly kind: 'callback.add' | 'callback.drop'; readonly awaited: string; readonly awaiter: string }
   | { readonly kind: 'listener.add' | 'listener.drop'; readonly awaited: string; readonly address: string }
@@ -22,6 +24,8 @@ export type Effect =
   | { readonly kind: 'worker.drop'; readonly server: string; readonly group: string; readonly pid: string }
   /** A pid without a connection was heard from. Narrow: it must not bring back a `goneAt` that its server has cleared. */
   | { readonly kind: 'worker.seen'; readonly pid: string; readonly at: number }
+  /** What a worker's last heartbeat said. Narrow, and lost without harm. */
+  | { readonly kind: 'worker.beat'; readonly pid: string; readonly beat: Beat }
   /** All connected workers of one server were seen. One narrow update, whatever their number. */
   | { readonly kind: 'server.seen'; readonly server: string; readonly at: number }
   /** Message, not stored: a task that is pending and due is the message. `worker` null: pushed to the address. */

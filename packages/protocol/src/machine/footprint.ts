@@ -43,6 +43,11 @@ export function addFootprint(needs: Needs, input: Request<MachineKind> | Step, c
     case 'promise.notify':
       addSettled(needs, input.data.awaited)
       return
+    case 'promise.forget':
+      needs.ids.add(input.data.id)
+      needs.owed.add(input.data.id)
+      for (const elder of input.data.elders) needs.ids.add(elder)
+      return
     case 'task.create':
       addClaim(needs, input.data.action.data.id, input.data.preload, config)
       return
@@ -86,6 +91,7 @@ export function addFootprint(needs: Needs, input: Request<MachineKind> | Step, c
       return
     case 'unblock.sent':
     case 'worker.connect':
+    case 'worker.beats':
     case 'server.seen':
       return
   }

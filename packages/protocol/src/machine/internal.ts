@@ -6,7 +6,7 @@ import type { Decision, Effect } from './effects.ts'
 import { dutyOf, type Env, noop, ok, promiseOf } from './env.ts'
 import { timeoutState } from './project.ts'
 import { revocations, settlement } from './promise.ts'
-import type { View, Waiters, WorkerRow } from './rows.ts'
+import type { Beat, View, Waiters, WorkerRow } from './rows.ts'
 import { backoff, later, ready } from './task.ts'
 
 /** kind → what the step is about. */
@@ -17,6 +17,8 @@ export interface StepTable {
   'promise.resume': { readonly awaited: string; readonly awaiter: string }
   /** A settled promise still lists a listener: owe it an `unblock`. */
   'promise.notify': { readonly awaited: string; readonly address: string }
+  /** It was settled at or before `before`, and nothing needs it any more: forget it. `elders`: loaded along with it. */
+  'promise.forget': { readonly id: string; readonly before: number; readonly elders: readonly string[] }
   /** An `unblock` was handed over. */
   'unblock.sent': { readonly id: string; readonly address: string }
   /** What was written to a connection just before it ended may never have arrived. */
@@ -34,6 +36,8 @@ export interface StepTable {
   'worker.disconnect': { readonly server: string; readonly group: string; readonly pid: string }
   /** All workers connected to this server live. */
   'server.seen': { readonly server: string }
+  /** What heartbeats said lately, one entry a worker. */
+  'worker.beats': { readonly beats: readonly { readonly pid: string; readonly beat: Beat }[] }
   /** A worker that has been gone for long and holds nothing is forgotten. */
   'worker.forget': { readonly pid: string }
 }
@@ -164,6 +168,13 @@ export function disconnectWorker(env: Env, { server, group, pid }: StepTable['wo
 
 export function serverSeen(env: Env, { server }: StepTable['server.seen']): Decision {
   return ok({}, [{ kind: 'server.seen', server, at: env.now }])
+}
+
+export function noteBeats(_env: Env, { beats }: StepTable['worker.beats']): Decision {
+  return ok(
+    {},
+    beats.map(({ pid, beat }): Effect => ({ kind: 'worker.beat', pid, beat })),
+  )
 }
 
 /** How long a worker that left stays known, ms. Its leases have ended long before. */

@@ -39,7 +39,7 @@ export function fulfilled(row: TaskRow): TaskRow {
     ttl: null,
     pid: null,
     dueAt: null,
-    readyAt: null,
+    sinceAt: null,
     offeredAt: null,
     resumes: 0,
     worker: null,

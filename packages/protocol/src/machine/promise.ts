@@ -52,7 +52,7 @@ export function birth(data: CreateData, now: number): { promise: PromiseRow; tas
     ttl: null,
     pid: null,
     dueAt: readyAt,
-    readyAt,
+    sinceAt: readyAt,
     offeredAt: null,
     resumes: 0,
     address: target,

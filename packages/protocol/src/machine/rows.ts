@@ -36,8 +36,8 @@ export interface TaskRow {
   readonly pid: string | null
   /** Pending: when it may be offered (again). Acquired: when the lease ends. Else null. */
   readonly dueAt: number | null
-  /** Pending: since when it waits. Else null. */
-  readonly readyAt: number | null
+  /** Since when it is in its state; pending: since when somebody may take it, which may be still to come. Null: fulfilled. */
+  readonly sinceAt: number | null
   /** Pending: when it was last offered to `worker`; the offer stands until `dueAt`. Null: not offered since it became ready. */
   readonly offeredAt: number | null
   /** Awaited promises that settled since it was last acquired or suspended. */
@@ -80,6 +80,17 @@ export interface WorkerRow {
   readonly seenAt: number
   /** When its last connection to this server ended. Null while connected. */
   readonly goneAt: number | null
+  /** What its last heartbeat said. Written now and then, together with others. Null: none came yet. */
+  readonly beat: Beat | null
+}
+
+/** A heartbeat, and how its worker is by its own account. Each part but the instant may be missing. */
+export interface Beat {
+  readonly at: number
+  /** How late its event loop is, ms. */
+  readonly lagMs?: number
+  readonly rssBytes?: number
+  readonly tasks?: number
 }
 
 /** An `unblock` that was not handed over yet. */
@@ -95,6 +106,14 @@ export interface UnblockRow {
 /** Who waits for a promise. */
 export interface Waiters {
   readonly awaiters: readonly string[]
+  readonly addresses: readonly string[]
+  /** More are stored than were loaded. */
+  readonly more: boolean
+}
+
+/** To whom an unblock of a promise is owed. */
+export interface Owed {
+  /** The first of them, in order. */
   readonly addresses: readonly string[]
   /** More are stored than were loaded. */
   readonly more: boolean
@@ -131,6 +150,8 @@ export interface View {
   promise(id: string): PromiseRow | null
   task(id: string): TaskRow | null
   waiters(id: string): Waiters
+  /** Whether an `unblock` that tells of this promise was not handed over yet. */
+  isOwed(id: string): boolean
   schedule(id: string): ScheduleRow | null
   /** Ids of the tasks that this pid has acquired, in id order. */
   held(pid: string): readonly string[]
@@ -144,6 +165,8 @@ export class Needs {
   readonly ids = new Set<string>()
   /** Those of `ids` whose first waiters are needed too. */
   readonly waiters = new Set<string>()
+  /** Those of `ids` whose unblocks are needed too. */
+  readonly owed = new Set<string>()
   /** Schedules, locked. */
   readonly schedules = new Set<string>()
   /** Pids whose acquired tasks are needed. */
@@ -157,6 +180,7 @@ export class Needs {
     return (
       this.ids.size +
         this.waiters.size +
+        this.owed.size +
         this.schedules.size +
         this.held.size +
         this.presence.size +
@@ -167,7 +191,7 @@ export class Needs {
 }
 
 export function scanKey(scan: Scan): string {
-  return JSON.stringify([scan.table, scan.origin, scan.branch, scan.after, scan.limit])
+  return JSON.stringify([scan.table, scan.origin, scan.branch, scan.after, scan.limit, scan.bytesMax])
 }
 
 /** A step asked for rows that its footprint did not name. Load them and decide again: steps are pure. */

@@ -64,6 +64,12 @@ function promiseIdOf({ id, promiseId }: ScheduleRow, occurrence: number): string
   return promiseId.replaceAll('{{.id}}', () => id).replaceAll('{{.timestamp}}', `${occurrence}`)
 }
 
+/** Whether a coming occurrence would create this id: without the instant in it, all of them do. */
+export function remakes(schedule: ScheduleRow | null, id: string): boolean {
+  if (schedule === null) return false
+  return promiseIdOf(schedule, schedule.nextRunAt) === id
+}
+
 /** Asks for all rows at once: each Miss costs another look at the calendar. */
 function needAll(env: Env, ids: readonly string[]): void {
   const miss = new Miss('promises of occurrences')

@@ -7,6 +7,7 @@ import type { Effect } from './effects.ts'
 import { Ordered } from './ordered.ts'
 import { executeMessage, promiseRecord, taskRecord, unblockMessage } from './project.ts'
 import type {
+  Owed,
   Page,
   PromiseRow,
   Scan,
@@ -60,6 +61,8 @@ export class Tables implements View {
   readonly schedules = new Map<string, ScheduleRow>()
   readonly callbacks = new Map<string, Ordered<string>>()
   readonly listeners = new Map<string, Ordered<string>>()
+  /** The callbacks again, by awaiter. */
+  readonly awaits = new Map<string, Ordered<string>>()
   /** By `unblockKey`. */
   readonly unblocks = new Map<string, UnblockRow>()
   /** By pid. */
@@ -72,6 +75,8 @@ export class Tables implements View {
   readonly byBranch = new Map<string, Ordered<string>>()
   /** Pending promises by timeout, and settled ones that someone still waits for. */
   readonly wakes = new Ordered<Due>(compareDue)
+  /** Settled promises by when they were. */
+  readonly ends = new Ordered<Due>(compareDue)
   /** Acquired tasks by lease end. */
   readonly leases = new Ordered<Due>(compareDue)
   /** Pending tasks by when they are due, all together and by queue. */
@@ -82,7 +87,8 @@ export class Tables implements View {
   readonly holdings = new Map<string, Ordered<string>>()
   /** Offered to or acquired by a worker. */
   readonly inHand = new Map<string, Ordered<string>>()
-  /** Keys of `unblocks` by queue. */
+  /** Keys of `unblocks`, all together and by queue. */
+  readonly unblockKeys = new Ordered<string>(compareIds)
   readonly unblockQueues = new Map<string, Ordered<string>>()
 
   promise(id: string): PromiseRow | null {
@@ -91,6 +97,21 @@ export class Tables implements View {
 
   task(id: string): TaskRow | null {
     return this.tasks.get(id) ?? null
+  }
+
+  isOwed(id: string): boolean {
+    return this.owed(id).addresses.length > 0
+  }
+
+  /** The first addresses to which an unblock of this promise is owed. */
+  owed(id: string): Owed {
+    const addresses: string[] = []
+    // The keys of a promise stand together: each begins with its id, and no id holds a NUL.
+    for (const key of this.unblockKeys.from(unblockKey({ id, address: '' }))) {
+      if (!key.startsWith(`${id}\0`)) break
+      if (addresses.push(key.slice(id.length + 1)) > WAITERS_PAGE) break
+    }
+    return { addresses: addresses.slice(0, WAITERS_PAGE), more: addresses.length > WAITERS_PAGE }
   }
 
   schedule(id: string): ScheduleRow | null {
@@ -147,10 +168,14 @@ export class Tables implements View {
         return this.#setPromise(effect.row)
       case 'task':
         return this.#setTask(effect.row)
+      case 'promise.drop':
+        return this.#dropPromise(effect.id)
       case 'callback.add':
-        return addTo(this.callbacks, effect.awaited, effect.awaiter, compareIds)
+        addTo(this.callbacks, effect.awaited, effect.awaiter, compareIds)
+        return addTo(this.awaits, effect.awaiter, effect.awaited, compareIds)
       case 'callback.drop':
-        return dropFrom(this.callbacks, effect.awaited, effect.awaiter)
+        dropFrom(this.callbacks, effect.awaited, effect.awaiter)
+        return dropFrom(this.awaits, effect.awaiter, effect.awaited)
       case 'listener.add':
         return addTo(this.listeners, effect.awaited, effect.address, compareIds)
       case 'listener.drop':
@@ -169,6 +194,9 @@ export class Tables implements View {
         return this.#dropWorker(effect)
       case 'worker.seen':
         return this.#seen(this.presence(effect.pid), effect.at)
+      case 'worker.beat':
+        for (const row of this.presence(effect.pid)) this.#setWorker({ ...row, beat: effect.beat })
+        return
       case 'server.seen':
         return this.#seen(this.#connectedTo(effect.server), effect.at)
       case 'execute':
@@ -187,6 +215,20 @@ export class Tables implements View {
       if (row.branch !== null) addTo(this.byBranch, row.branch, row.id, compareIds)
     }
     move(this.wakes, row.id, before?.wakeAt ?? null, row.wakeAt)
+    move(this.ends, row.id, before?.settledAt ?? null, row.settledAt)
+  }
+
+  /** Its task is fulfilled, so it is in no index of what is due or in hand. */
+  #dropPromise(id: string): void {
+    const before = this.promises.get(id)
+    if (!before) return
+    this.promises.delete(id)
+    this.promiseIds.delete(id)
+    dropFrom(this.byOrigin, before.origin, id)
+    if (before.branch !== null) dropFrom(this.byBranch, before.branch, id)
+    move(this.wakes, id, before.wakeAt, null)
+    move(this.ends, id, before.settledAt, null)
+    if (this.tasks.delete(id)) this.taskIds.delete(id)
   }
 
   #setTask(row: TaskRow): void {
@@ -220,6 +262,7 @@ export class Tables implements View {
   #addUnblock(row: UnblockRow): void {
     const key = unblockKey(row)
     this.unblocks.set(key, row)
+    this.unblockKeys.add(key)
     addTo(this.unblockQueues, row.queue, key, compareIds)
   }
 
@@ -228,6 +271,7 @@ export class Tables implements View {
     const row = this.unblocks.get(key)
     if (!row) return
     this.unblocks.delete(key)
+    this.unblockKeys.delete(key)
     dropFrom(this.unblockQueues, row.queue, key)
   }
 

@@ -75,7 +75,7 @@ function claimed(env: Env, pending: TaskRow, promise: PromiseRow, { pid, ttl, pr
     ttl,
     pid,
     dueAt: later(env.now, ttl),
-    readyAt: null,
+    sinceAt: env.now,
     offeredAt: null,
     resumes: 0,
     worker: pid,
@@ -106,6 +106,7 @@ export function suspendTask(env: Env, data: Data<'task.suspend'>): Decision {
     ttl: null,
     pid: null,
     dueAt: null,
+    sinceAt: env.now,
     resumes: 0,
     lost: 0,
     released: 0,
@@ -187,7 +188,7 @@ export function haltTask(env: Env, { id }: Data<'task.halt'>): Decision {
     ttl: null,
     pid: null,
     dueAt: null,
-    readyAt: null,
+    sinceAt: env.now,
     offeredAt: null,
     worker: null,
   }
@@ -205,7 +206,7 @@ export function continueTask(env: Env, { id }: Data<'task.continue'>): Decision 
 
 /** Pending again, due at `dueAt`. Who had it last stays in `worker`. */
 export function ready(task: TaskRow, dueAt: number): TaskRow {
-  return { ...task, state: 'pending', ttl: null, pid: null, dueAt, readyAt: dueAt, offeredAt: null }
+  return { ...task, state: 'pending', ttl: null, pid: null, dueAt, sinceAt: dueAt, offeredAt: null }
 }
 
 /** 0 before the `from`th time in a row, then 1 s, doubling, to 60 s. */

@@ -8,6 +8,7 @@ import { type Env, refuse } from './env.ts'
 import type { Step, StepKind, StepTable } from './internal.ts'
 import * as internal from './internal.ts'
 import * as promise from './promise.ts'
+import * as retention from './retention.ts'
 import * as schedule from './schedule.ts'
 import * as search from './search.ts'
 import * as task from './task.ts'
@@ -48,6 +49,7 @@ const steps: StepTransitions = {
   'promise.timeout': internal.timeoutPromise,
   'promise.resume': internal.resumeAwaiter,
   'promise.notify': internal.notifyListener,
+  'promise.forget': retention.forgetPromise,
   'unblock.sent': internal.unblockSent,
   'unblock.requeue': internal.requeueUnblock,
   'task.dispatch': internal.dispatchTask,
@@ -58,6 +60,7 @@ const steps: StepTransitions = {
   'worker.connect': internal.connectWorker,
   'worker.disconnect': internal.disconnectWorker,
   'server.seen': internal.serverSeen,
+  'worker.beats': internal.noteBeats,
   'worker.forget': internal.forgetWorker,
 }
 

@@ -4,10 +4,11 @@
 // W2. Effects of a step are applied all together, after it was decided, or not at all.
 
 import { compareIds } from '../ids.ts'
-import { gaugeDeltas } from './counters.ts'
+import { countForgotten, countPromise, countTask } from './counters.ts'
 import type { Effect } from './effects.ts'
 import {
   Miss,
+  type Owed,
   type Page,
   type PromiseRow,
   type Scan,
@@ -21,13 +22,15 @@ import {
   type Waiters,
   type WorkerRow,
 } from './rows.ts'
-import { cutPage, unblockKey } from './tables.ts'
+import { cutPage, promiseBytes } from './tables.ts'
 
 /** What a store read for a batch: null where there is none. Every id that was asked for has its entry. */
 export interface Loaded {
   readonly promises: Map<string, PromiseRow | null>
   readonly tasks: Map<string, TaskRow | null>
   readonly waiters: Map<string, Waiters>
+  /** Addresses to which an unblock is owed, by promise. */
+  readonly owed: Map<string, Owed>
   readonly schedules: Map<string, ScheduleRow | null>
   readonly held: Map<string, readonly string[]>
   readonly presence: Map<string, readonly WorkerRow[]>
@@ -40,6 +43,7 @@ export function emptyLoad(): Loaded {
     promises: new Map(),
     tasks: new Map(),
     waiters: new Map(),
+    owed: new Map(),
     schedules: new Map(),
     held: new Map(),
     presence: new Map(),
@@ -49,6 +53,8 @@ export function emptyLoad(): Loaded {
 
 /** The final rows of a batch. Everything in it becomes durable together, or nothing does. */
 export interface Changes {
+  /** Promises that are forgotten, each with its task. Written first: an id may be born again in the same batch. */
+  readonly forgotten: readonly string[]
   /** `isNew`: not stored before. A stored promise changes in state, value, settledAt and wakeAt only. */
   readonly promises: readonly { readonly row: PromiseRow; readonly isNew: boolean }[]
   readonly tasks: readonly { readonly row: TaskRow; readonly isNew: boolean }[]
@@ -64,7 +70,7 @@ export interface Changes {
   readonly counters: ReadonlyMap<string, number>
 }
 
-type WorkerEffect = Extract<Effect, { kind: 'worker' | 'worker.drop' | 'worker.seen' | 'server.seen' }>
+type WorkerEffect = Extract<Effect, { kind: 'worker' | 'worker.drop' | 'worker.seen' | 'worker.beat' | 'server.seen' }>
 
 interface Pair {
   readonly awaited: string
@@ -74,13 +80,18 @@ interface Pair {
 
 export class WorkingSet implements View {
   readonly #loaded = emptyLoad()
-  readonly #promises = new Map<string, PromiseRow>()
-  readonly #tasks = new Map<string, TaskRow>()
+  /** Null: forgotten. */
+  readonly #promises = new Map<string, PromiseRow | null>()
+  readonly #tasks = new Map<string, TaskRow | null>()
+  /** Stored, and forgotten by this batch; perhaps born again since. */
+  readonly #forgotten = new Set<string>()
   readonly #schedules = new Map<string, ScheduleRow | null>()
   readonly #callbacks = new Map<string, Map<string, Pair>>()
   readonly #listeners = new Map<string, Map<string, Pair>>()
-  readonly #unblocks = new Map<string, Changes['unblocks'][number]>()
+  /** By promise and address. */
+  readonly #unblocks = new Map<string, Map<string, Changes['unblocks'][number]>>()
   readonly #workers: WorkerEffect[] = []
+  readonly #counters = new Map<string, number>()
 
   /** Takes in rows that a store read, before or after other steps were decided. */
   absorb(loaded: Loaded): void {
@@ -95,11 +106,13 @@ export class WorkingSet implements View {
   }
 
   promise(id: string): PromiseRow | null {
-    return this.#promises.get(id) ?? this.#row('promises', id)
+    const changed = this.#promises.get(id)
+    return changed === undefined ? this.#row('promises', id) : changed
   }
 
   task(id: string): TaskRow | null {
-    return this.#tasks.get(id) ?? this.#row('tasks', id)
+    const changed = this.#tasks.get(id)
+    return changed === undefined ? this.#row('tasks', id) : changed
   }
 
   #row<T extends 'promises' | 'tasks'>(table: T, id: string): ScanlessRow[T] | null {
@@ -132,8 +145,24 @@ export class WorkingSet implements View {
     throw miss
   }
 
+  isOwed(id: string): boolean {
+    const changes = [...(this.#unblocks.get(id)?.values() ?? [])]
+    if (changes.some(({ row }) => row !== null)) return true
+    const stored = this.#loaded.owed.get(id) ?? (this.#isNew(id) ? NOTHING : undefined)
+    if (stored) return stored.more || stored.addresses.some((address) => !this.#unblocks.get(id)?.has(address))
+    const miss = new Miss(`unblocks of ${id}`)
+    miss.needs.ids.add(id)
+    miss.needs.owed.add(id)
+    throw miss
+  }
+
+  /** Not stored as it is now: never, or forgotten by this batch and born again. */
   #isNew(id: string): boolean {
-    return this.#loaded.promises.get(id) === null
+    return this.#loaded.promises.get(id) === null || this.#forgotten.has(id)
+  }
+
+  #isNewTask(id: string): boolean {
+    return this.#loaded.tasks.get(id) === null || this.#forgotten.has(id)
   }
 
   held(pid: string): readonly string[] {
@@ -144,9 +173,9 @@ export class WorkingSet implements View {
       throw miss
     }
     const ids = new Set(stored)
-    for (const row of this.#tasks.values()) {
-      if (row.pid === pid) ids.add(row.id)
-      else ids.delete(row.id)
+    for (const [id, row] of this.#tasks) {
+      if (row?.pid === pid) ids.add(id)
+      else ids.delete(id)
     }
     return [...ids].sort(compareIds)
   }
@@ -162,11 +191,7 @@ export class WorkingSet implements View {
   }
 
   scan<T extends ScanTable>(scan: Scan<T>): Page<ScanRows[T]> {
-    const stored = this.#loaded.scans.get(scanKey(scan))?.page as Page<ScanRows[T]> | undefined
-    if (!stored) throw missedScan(scan)
-    const dropped = stored.rows.filter((row) => this.#current(scan.table, row) === null).length
-    // What was dropped leaves a gap that only further rows can fill.
-    if (dropped > 0 && stored.more) throw missedScan({ ...scan, limit: scan.limit + dropped })
+    const stored = this.#storedPage(scan)
     const current = stored.rows.map((row) => this.#current(scan.table, row)).filter((row) => row !== null)
     const bound = stored.more ? rowId(scan.table, stored.rows.at(-1)) : null
     const created = this.#createdWithin(scan, bound)
@@ -175,13 +200,27 @@ export class WorkingSet implements View {
     return { rows: page.rows, more: page.more || stored.more }
   }
 
-  /** The row as this batch has left it; null where it was dropped. */
+  /** Stored rows enough for the scan: what was dropped leaves a gap that only further rows can fill. */
+  #storedPage<T extends ScanTable>(scan: Scan<T>): Page<ScanRows[T]> {
+    for (let wide = scan; ; ) {
+      const stored = this.#loaded.scans.get(scanKey(wide))?.page as Page<ScanRows[T]> | undefined
+      if (!stored) throw missedScan(wide)
+      const dropped = stored.rows.filter((row) => this.#current(scan.table, row) === null)
+      const limit = scan.limit + dropped.length
+      if (!stored.more || limit === wide.limit) return stored
+      wide = { ...scan, limit, bytesMax: scan.bytesMax + pageBytes(scan.table, dropped) }
+    }
+  }
+
+  /** The row as this batch has left it; null where it was dropped, also where its id was born again: that is another row. */
   #current<T extends ScanTable>(table: T, row: ScanRows[T]): ScanRows[T] | null {
     switch (table) {
       case 'promises':
+        if (this.#forgotten.has((row as PromiseRow).id)) return null
         return (this.#promises.get((row as PromiseRow).id) ?? row) as ScanRows[T]
       case 'tasks': {
         const { task, promise } = row as ScanRows['tasks']
+        if (this.#forgotten.has(task.id)) return null
         const now = { task: this.#tasks.get(task.id) ?? task, promise: this.#promises.get(promise.id) ?? promise }
         return now as ScanRows[T]
       }
@@ -200,13 +239,14 @@ export class WorkingSet implements View {
         const isMember = (row: PromiseRow) =>
           (scan.origin === undefined || row.origin === scan.origin) &&
           (scan.branch === undefined || row.branch === scan.branch)
-        const created = [...this.#promises.values()].filter((row) => this.#isNew(row.id) && isMember(row))
+        const rows = [...this.#promises.values()].filter((row) => row !== null)
+        const created = rows.filter((row) => this.#isNew(row.id) && isMember(row))
         return created.filter((row) => isWithin(row.id)) as ScanRows[T][]
       }
       case 'tasks': {
-        const created = [...this.#tasks.values()].filter((row) => this.#loaded.tasks.get(row.id) === null)
-        const rows = created.filter((row) => isWithin(row.id))
-        return rows.map((task) => ({ task, promise: this.promise(task.id) })) as ScanRows[T][]
+        const rows = [...this.#tasks.values()].filter((row) => row !== null)
+        const created = rows.filter((row) => this.#isNewTask(row.id) && isWithin(row.id))
+        return created.map((task) => ({ task, promise: this.promise(task.id) })) as ScanRows[T][]
       }
       default: {
         const rows = [...this.#schedules.values()].filter((row) => row !== null)
@@ -224,11 +264,15 @@ export class WorkingSet implements View {
   #applyOne(effect: Effect): void {
     switch (effect.kind) {
       case 'promise':
+        countPromise(this.#counters, this.promise(effect.row.id), effect.row)
         this.#promises.set(effect.row.id, effect.row)
         return
       case 'task':
+        countTask(this.#counters, this.task(effect.row.id), effect.row)
         this.#tasks.set(effect.row.id, effect.row)
         return
+      case 'promise.drop':
+        return this.#forget(effect.id)
       case 'callback.add':
       case 'callback.drop':
         setPair(this.#callbacks, effect.awaited, effect.awaiter, effect.kind === 'callback.add')
@@ -244,14 +288,13 @@ export class WorkingSet implements View {
         this.#schedules.set(effect.id, null)
         return
       case 'unblock.add':
-        this.#unblocks.set(unblockKey(effect.row), { ...effect.row, row: effect.row })
-        return
+        return this.#setUnblock(effect.row, effect.row)
       case 'unblock.drop':
-        this.#unblocks.set(unblockKey(effect), { id: effect.id, address: effect.address, row: null })
-        return
+        return this.#setUnblock(effect, null)
       case 'worker':
       case 'worker.drop':
       case 'worker.seen':
+      case 'worker.beat':
       case 'server.seen':
         this.#workers.push(effect)
         return
@@ -262,31 +305,41 @@ export class WorkingSet implements View {
     }
   }
 
+  #setUnblock({ id, address }: { readonly id: string; readonly address: string }, row: UnblockRow | null): void {
+    const unblocks = this.#unblocks.get(id) ?? new Map<string, Changes['unblocks'][number]>()
+    unblocks.set(address, { id, address, row })
+    this.#unblocks.set(id, unblocks)
+  }
+
+  #forget(id: string): void {
+    const promise = this.promise(id)
+    if (!promise) return
+    countForgotten(this.#counters, promise, this.task(id))
+    // What only this batch knew leaves nothing to delete.
+    if (this.#loaded.promises.get(id)) this.#forgotten.add(id)
+    this.#promises.set(id, null)
+    this.#tasks.set(id, null)
+  }
+
   get isUnchanged(): boolean {
     const maps = [this.#promises, this.#tasks, this.#schedules, this.#callbacks, this.#listeners, this.#unblocks]
     return this.#workers.length === 0 && maps.every((map) => map.size === 0)
   }
 
   changes(): Changes {
-    const { promises, tasks } = this.#loaded
+    const promises = [...this.#promises.values()].filter((row) => row !== null)
+    const tasks = [...this.#tasks.values()].filter((row) => row !== null)
     return {
-      promises: [...this.#promises.values()].map((row) => ({ row, isNew: promises.get(row.id) === null })),
-      tasks: [...this.#tasks.values()].map((row) => ({ row, isNew: tasks.get(row.id) === null })),
+      forgotten: [...this.#forgotten],
+      promises: promises.map((row) => ({ row, isNew: this.#isNew(row.id) })),
+      tasks: tasks.map((row) => ({ row, isNew: this.#isNewTask(row.id) })),
       schedules: this.#schedules,
       callbacks: pairsOf(this.#callbacks).map(({ waiter, ...pair }) => ({ ...pair, awaiter: waiter })),
       listeners: pairsOf(this.#listeners).map(({ waiter, ...pair }) => ({ ...pair, address: waiter })),
-      unblocks: [...this.#unblocks.values()],
+      unblocks: [...this.#unblocks.values()].flatMap((unblocks) => [...unblocks.values()]),
       workers: this.#workers,
-      counters: this.#counters(),
+      counters: new Map([...this.#counters].filter(([, delta]) => delta !== 0)),
     }
-  }
-
-  #counters(): Map<string, number> {
-    const deltas = new Map<string, number>()
-    for (const [id, row] of this.#promises) gaugeDeltas.promise(deltas, this.#loaded.promises.get(id) ?? null, row)
-    for (const [id, row] of this.#tasks) gaugeDeltas.task(deltas, this.#loaded.tasks.get(id) ?? null, row)
-    for (const [name, delta] of deltas) if (delta === 0) deltas.delete(name)
-    return deltas
   }
 }
 
@@ -296,6 +349,12 @@ interface ScanlessRow {
 }
 
 const NOBODY: Waiters = { awaiters: [], addresses: [], more: false }
+
+const NOTHING: Owed = { addresses: [], more: false }
+
+function pageBytes(table: ScanTable, rows: readonly unknown[]): number {
+  return table === 'promises' ? rows.reduce((bytes: number, row) => bytes + promiseBytes(row as PromiseRow), 0) : 0
+}
 
 function missedScan(scan: Scan): Miss {
   const miss = new Miss(`scan ${scanKey(scan)}`)
@@ -338,6 +397,8 @@ function presenceAfter(rows: readonly WorkerRow[], effect: WorkerEffect, pid: st
       return effect.pid === pid ? rows.filter((row) => !isOf(row, effect)) : rows
     case 'worker.seen':
       return effect.pid === pid ? rows.map((row) => seen(row, effect.at)) : rows
+    case 'worker.beat':
+      return effect.pid === pid ? rows.map((row) => ({ ...row, beat: effect.beat })) : rows
     case 'server.seen':
       return rows.map((row) => (row.server === effect.server && row.goneAt === null ? seen(row, effect.at) : row))
   }

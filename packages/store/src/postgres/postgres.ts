@@ -8,8 +8,10 @@ import {
   compareUnblocks,
   cutPage,
   emptyLoad,
+  groupOfCounter,
   type Loaded,
   type Needs,
+  type Owed,
   type Page,
   type PromiseRow,
   type Scan,
@@ -18,11 +20,22 @@ import {
   type SnapshotRows,
   type TaskRow,
   WAITERS_PAGE,
+  type WorkerRow,
 } from '@resonatehq/protocol'
 import type pg from 'pg'
 import { StoreClock } from '../clock.ts'
-import { type Columns, readPromise, readSchedule, readTask, readUnblock, readWorker } from '../columns.ts'
-import type { DueIds, DueMark, OwedUnblock, Store, Transaction } from '../store.ts'
+import { type Columns, readPromise, readSchedule, readSettled, readTask, readUnblock, readWorker } from '../columns.ts'
+import type {
+  Backlog,
+  DueIds,
+  DueMark,
+  OwedUnblock,
+  PromiseAndTask,
+  SettledPromise,
+  Store,
+  StoreStats,
+  Transaction,
+} from '../store.ts'
 import {
   beginText,
   type ConnectionSettings,
@@ -73,6 +86,7 @@ class PostgresStore implements Store {
   readonly #clock: StoreClock
   readonly #floor: Floor
   #reading = 0
+  #schemaVersion = 0
   #pool: pg.Pool | null = null
 
   constructor(options: PostgresOptions) {
@@ -115,7 +129,10 @@ class PostgresStore implements Store {
   }
 
   async #migrate(): Promise<void> {
-    await migrate(this.#open, { locking: this.#options.locking ?? 'advisory', where: this.#where })
+    this.#schemaVersion = await migrate(this.#open, {
+      locking: this.#options.locking ?? 'advisory',
+      where: this.#where,
+    })
   }
 
   async begin(needs: Needs): Promise<Transaction> {
@@ -184,7 +201,8 @@ class PostgresStore implements Store {
     const write = (name: keyof typeof SQL, given: readonly object[], ...more: Value[]) => {
       if (given.length > 0) sent.push(send(name, JSON.stringify(given), ...more))
     }
-    const { promises, tasks, callbacks, listeners, unblocks, schedules } = changes
+    const { forgotten, promises, tasks, callbacks, listeners, unblocks, schedules } = changes
+    if (forgotten.length > 0) sent.push(send('deletePromises', forgotten), send('deleteTasks', forgotten))
     write(
       'insertPromises',
       promises.filter(isNew).map(({ row }) => columns.promiseColumns(row)),
@@ -220,6 +238,8 @@ class PostgresStore implements Store {
       counts.sort((a, b) => compareIds(a.name, b.name)),
       this.#slot,
     )
+    const groups = [...changes.counters].flatMap(([name, delta]) => (delta < 0 && groupOfCounter(name) ? [name] : []))
+    if (groups.length > 0) sent.push(send('dropCounters', groups.sort(compareIds), this.#slot))
     return sent
   }
 
@@ -236,6 +256,10 @@ class PostgresStore implements Store {
     }
     read('promises', needs.ids, (rows) => fill(loaded.promises, needs.ids, rows.map(readPromise)))
     read('tasks', needs.ids, (rows) => fill(loaded.tasks, needs.ids, rows.map(readTask)))
+    const owed = (rows: Columns[]) => {
+      for (const id of needs.owed) loaded.owed.set(id, owedTo(rows.filter((row) => row.id === id)))
+    }
+    read('unblocksOf', needs.owed, owed, WAITERS_PAGE + 1)
     read('schedules', needs.schedules, (rows) => fill(loaded.schedules, needs.schedules, rows.map(readSchedule)))
     const held = (rows: Columns[]) => {
       for (const pid of needs.held) loaded.held.set(pid, rows.filter((row) => row.pid === pid).map(idOf))
@@ -372,8 +396,36 @@ class PostgresStore implements Store {
     return (await this.#send('forgettable', seenBefore, limit)).map((row) => row.pid as string)
   }
 
+  async settled({ after, until, limit }: { after: DueMark; until: number; limit: number }): Promise<SettledPromise[]> {
+    return (await this.#send('promisesSettled', after.at, after.id, until, limit)).map(readSettled)
+  }
+
   async counters(): Promise<Map<string, number>> {
     return new Map((await this.#send('counters')).map(({ name, value }) => [name as string, value as number]))
+  }
+
+  async pairs({ ids }: { ids: readonly string[] }): Promise<PromiseAndTask[]> {
+    const [promises, tasks] = await all([this.#send('promises', ids), this.#tasks('tasks', ids)])
+    const taskOf = new Map(tasks.map((task) => [task.id, task]))
+    return promises.map(readPromise).map((promise) => ({ promise, task: taskOf.get(promise.id) ?? null }))
+  }
+
+  async awaits({ awaiter, limit }: { awaiter: string; limit: number }): Promise<string[]> {
+    return (await this.#send('awaits', awaiter, limit)).map((row) => row.awaited as string)
+  }
+
+  async workers({ limit }: { limit: number }): Promise<WorkerRow[]> {
+    return (await this.#send('allWorkers', limit)).map(readWorker)
+  }
+
+  async backlog({ queue, now, limit }: { queue: string; now: number; limit: number }): Promise<Backlog> {
+    const [row] = await this.#send('backlog', keyOf(queue), now, limit)
+    return { count: row?.n as number, oldestAt: row?.oldest_at as number | null }
+  }
+
+  stats(): StoreStats {
+    const { totalCount: open, idleCount: idle, waitingCount: waiting } = this.#open
+    return { schemaVersion: this.#schemaVersion, connections: { open, idle, waiting } }
   }
 
   async snapshot(): Promise<SnapshotRows> {
@@ -430,6 +482,11 @@ class PostgresStore implements Store {
   }
 }
 
+function owedTo(rows: readonly Columns[]): Owed {
+  const addresses = rows.map((row) => row.address as string).sort(compareIds)
+  return { addresses: addresses.slice(0, WAITERS_PAGE), more: addresses.length > WAITERS_PAGE }
+}
+
 interface Chunk {
   readonly rows: readonly ScanRows[ScanTable][]
   readonly last: string
@@ -458,13 +515,16 @@ function writeWorkers(send: Send, effects: Changes['workers']): Promise<unknown>
 function writeWorker(send: Send, effect: Changes['workers'][number]): Promise<unknown> {
   switch (effect.kind) {
     case 'worker': {
-      const { pid, server, group, capacity, info, seenAt, goneAt } = effect.row
-      return send('upsertWorker', pid, server, group, capacity, JSON.stringify(info), seenAt, goneAt)
+      const { pid, server, group, capacity, info, seenAt, goneAt, beat } = effect.row
+      const texts = { info: JSON.stringify(info), beat: beat && JSON.stringify(beat) }
+      return send('upsertWorker', pid, server, group, capacity, texts.info, seenAt, goneAt, texts.beat)
     }
     case 'worker.drop':
       return send('deleteWorker', effect.pid, effect.server, effect.group)
     case 'worker.seen':
       return send('seeWorker', effect.at, effect.pid)
+    case 'worker.beat':
+      return send('beatWorker', JSON.stringify(effect.beat), effect.pid)
     case 'server.seen':
       return send('seeServer', effect.at, effect.server)
   }

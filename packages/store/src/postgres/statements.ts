@@ -8,14 +8,15 @@ import type { Columns } from '../columns.ts'
 
 const PROMISE = 'id, state, param, value, tags, origin, branch, timeout_at, created_at, settled_at, wake_at'
 const TASK =
-  'id, state, version, ttl, pid, due_at, ready_at, offered_at, resumes, address, queue, worker, lost, released'
+  'id, state, version, ttl, pid, due_at, since_at, offered_at, resumes, address, queue, worker, lost, released'
+const WORKER = 'pid, server, "group", capacity, info, seen_at, gone_at, beat'
 const SCHEDULE =
   'id, cron, promise_id, promise_timeout, promise_param, promise_tags, created_at, next_run_at, last_run_at'
 const UNBLOCK = 'id, address, queue, created_at'
-const TASK_CHANGES = ['state', 'version', 'ttl', 'pid', 'due_at', 'ready_at', 'offered_at', 'resumes', 'worker', 'lost']
+const TASK_CHANGES = ['state', 'version', 'ttl', 'pid', 'due_at', 'since_at', 'offered_at', 'resumes', 'worker', 'lost']
 const NUMBERS = new Set(
   (
-    'version ttl due_at ready_at offered_at resumes lost released timeout_at created_at settled_at wake_at ' +
+    'version ttl due_at since_at offered_at resumes lost released timeout_at created_at settled_at wake_at ' +
     'capacity seen_at gone_at promise_timeout next_run_at last_run_at value_added'
   ).split(' '),
 )
@@ -31,6 +32,11 @@ export const SQL = {
   updatePromises:
     'update promises as p set state = given.state, value = given.value, settled_at = given.settled_at, ' +
     `wake_at = given.wake_at from ${given('id, state, value, settled_at, wake_at')} where p.id = given.id`,
+  deletePromises: 'delete from promises where id = any($1::text[])',
+  deleteTasks: 'delete from tasks where id = any($1::text[])',
+  promisesSettled:
+    'select id, settled_at, tags from promises where (settled_at, id) > ($1, $2) and settled_at <= $3 ' +
+    'order by settled_at, id limit $4',
   promisesAfter: `select ${PROMISE} from promises where id > $1 order by id limit $2`,
   promisesOfOrigin: membersOf('origin'),
   promisesOfBranch: membersOf('branch'),
@@ -57,6 +63,11 @@ export const SQL = {
     'select (select count(*) from tasks where pid = $1) + (select count(*) from tasks ' +
     `where state = 'pending' and offered_at is not null and worker = $1 and due_at > $2) as n`,
 
+  backlog:
+    `select (select count(*) from (select 1 from tasks where state = 'pending' and queue_key = $1 and due_at <= $2 limit $3) as due) as n, ` +
+    `(select since_at from tasks where state = 'pending' and queue_key = $1 and due_at <= $2 order by due_at, id limit 1) as oldest_at`,
+
+  awaits: 'select awaited from callbacks where awaiter = $1 order by awaited limit $2',
   callbacks:
     'select w.awaited, w.awaiter from unnest($1::text[]) as wanted (id) cross join lateral ' +
     '(select awaited, awaiter from callbacks where awaited = wanted.id order by awaiter limit $2) as w',
@@ -74,6 +85,9 @@ export const SQL = {
     `delete from listeners as l using ${given('awaited, address_key')} ` +
     'where l.awaited = given.awaited and l.address_key = given.address_key',
 
+  unblocksOf:
+    'select u.id, u.address from unnest($1::text[]) as wanted (id) cross join lateral ' +
+    '(select id, address from unblocks where unblocks.id = wanted.id order by address_key limit $2) as u',
   unblocksOfQueues:
     'select u.* from unnest($1::text[]) as wanted (key) cross join lateral ' +
     `(select ${UNBLOCK}, address_key from unblocks where queue_key = wanted.key order by id, address_key limit $2) as u ` +
@@ -89,17 +103,17 @@ export const SQL = {
     `delete from unblocks as u using ${given('id, address_key')} ` +
     'where u.id = given.id and u.address_key = given.address_key',
 
-  presence:
-    'select pid, server, "group", capacity, info, seen_at, gone_at from workers where pid = any($1::text[]) ' +
-    'order by pid, server, "group"',
+  presence: `select ${WORKER} from workers where pid = any($1::text[]) order by pid, server, "group"`,
+  allWorkers: `select ${WORKER} from workers order by pid, server, "group" limit $1`,
   // Before they change: in one order, so that servers that change the same rows wait in line and never in a circle.
   lockWorkers:
     'select 1 as one from workers where pid = any($1::text[]) or (server = any($2::text[]) and gone_at is null) ' +
     'order by pid, server, "group" for update',
   upsertWorker:
-    'insert into workers (pid, server, "group", capacity, info, seen_at, gone_at) values ($1, $2, $3, $4, $5, $6, $7) ' +
+    `insert into workers (${WORKER}) values ($1, $2, $3, $4, $5, $6, $7, $8) ` +
     'on conflict (pid, server, "group") do update set capacity = excluded.capacity, info = excluded.info, ' +
-    'seen_at = excluded.seen_at, gone_at = excluded.gone_at',
+    'seen_at = excluded.seen_at, gone_at = excluded.gone_at, beat = excluded.beat',
+  beatWorker: 'update workers set beat = $1 where pid = $2',
   deleteWorker: 'delete from workers where pid = $1 and server = $2 and "group" = $3',
   seeWorker: 'update workers set seen_at = greatest(seen_at, $1) where pid = $2',
   seeServer: 'update workers set seen_at = greatest(seen_at, $1) where server = $2 and gone_at is null',
@@ -131,7 +145,9 @@ export const SQL = {
   addCounters:
     `insert into counters (name, slot, value) select name, $2::bigint, value_added from ${given('name, value_added')} ` +
     'on conflict (name, slot) do update set value = counters.value + excluded.value',
-  counters: 'select name, sum(value)::bigint as value from counters group by name',
+  // Counters of groups go when they are zero: groups come and go.
+  dropCounters: 'delete from counters where name = any($1::text[]) and slot = $2 and value = 0',
+  counters: 'select name, sum(value)::bigint as value from counters group by name having sum(value) <> 0',
   clock: 'select floor(extract(epoch from clock_timestamp()) * 1000)::bigint as now_at, floor_at from clock',
   sleep: 'select pg_sleep($1)',
   setFloor: 'update clock set floor_at = greatest(floor_at, $1)',
@@ -175,7 +191,7 @@ export function settledColumns({ id, state, value, settledAt, wakeAt }: PromiseC
 
 export function taskColumns(row: TaskChange): Columns {
   const { id, state, version, ttl, pid, resumes, address, queue, worker, lost, released } = row
-  const instants = { due_at: row.dueAt, ready_at: row.readyAt, offered_at: row.offeredAt }
+  const instants = { due_at: row.dueAt, since_at: row.sinceAt, offered_at: row.offeredAt }
   const rest = { resumes, address, queue, queue_key: keyOf(queue), worker, lost, released }
   return { id, state, version, ttl, pid, ...instants, ...rest }
 }

@@ -10,8 +10,10 @@ import {
   compareUnblocks,
   cutPage,
   emptyLoad,
+  groupOfCounter,
   type Loaded,
   type Needs,
+  type Owed,
   type Page,
   type PromiseRow,
   type Scan,
@@ -22,11 +24,31 @@ import {
   type UnblockRow,
   WAITERS_PAGE,
   type Waiters,
+  type WorkerRow,
 } from '@resonatehq/protocol'
 import { StoreClock } from '../clock.ts'
-import { type Column, type Columns, readPromise, readSchedule, readTask, readUnblock, readWorker } from '../columns.ts'
+import {
+  type Column,
+  type Columns,
+  readPromise,
+  readSchedule,
+  readSettled,
+  readTask,
+  readUnblock,
+  readWorker,
+} from '../columns.ts'
 import { type Migration, migrationsOf, pendingMigrations, type Schema, SchemaError } from '../migrate.ts'
-import type { DueIds, DueMark, OwedUnblock, Store, Transaction } from '../store.ts'
+import type {
+  Backlog,
+  DueIds,
+  DueMark,
+  OwedUnblock,
+  PromiseAndTask,
+  SettledPromise,
+  Store,
+  StoreStats,
+  Transaction,
+} from '../store.ts'
 import * as rows from './statements.ts'
 import { SQL } from './statements.ts'
 
@@ -51,6 +73,7 @@ class SqliteStore implements Store {
   readonly #clock: StoreClock
   readonly #statements = new Map<string, StatementSync>()
   #database: DatabaseSync | null = null
+  #schemaVersion = 0
 
   constructor({ path, wall }: SqliteOptions) {
     this.#path = path
@@ -64,7 +87,7 @@ class SqliteStore implements Store {
       database.exec('pragma locking_mode = exclusive; pragma journal_mode = wal; pragma synchronous = full')
       database.exec('pragma temp_store = memory; pragma cache_size = -65536')
       database.exec(`pragma wal_autocheckpoint = ${CHECKPOINT_PAGES}`)
-      migrate(database, `the database ${this.#path}`)
+      this.#schemaVersion = migrate(database, `the database ${this.#path}`)
     } catch (error) {
       database.close()
       throw explain(error, this.#path)
@@ -93,6 +116,7 @@ class SqliteStore implements Store {
       loaded.tasks.set(id, task ? readTask(task) : null)
     }
     for (const id of needs.waiters) loaded.waiters.set(id, this.#waiters(id))
+    for (const id of needs.owed) loaded.owed.set(id, this.#unblocksOf(id))
     for (const id of needs.schedules) {
       const schedule = this.#one(SQL.schedule, id)
       loaded.schedules.set(id, schedule ? readSchedule(schedule) : null)
@@ -108,6 +132,11 @@ class SqliteStore implements Store {
     const addresses = this.#all(SQL.listeners, id, WAITERS_PAGE + 1).map((row) => row.address as string)
     const more = awaiters.length > WAITERS_PAGE || addresses.length > WAITERS_PAGE
     return { awaiters: awaiters.slice(0, WAITERS_PAGE), addresses: addresses.slice(0, WAITERS_PAGE), more }
+  }
+
+  #unblocksOf(id: string): Owed {
+    const addresses = this.#all(SQL.unblocksOf, id, WAITERS_PAGE + 1).map((row) => row.address as string)
+    return { addresses: addresses.slice(0, WAITERS_PAGE), more: addresses.length > WAITERS_PAGE }
   }
 
   #scan(scan: Scan): Page<ScanRows[ScanTable]> {
@@ -144,6 +173,10 @@ class SqliteStore implements Store {
   }
 
   #write(changes: Changes): void {
+    for (const id of changes.forgotten) {
+      this.#run(SQL.deletePromise, id)
+      this.#run(SQL.deleteTask, id)
+    }
     for (const { row, isNew } of changes.promises) {
       if (isNew) this.#run(SQL.insertPromise, ...rows.promiseColumns(row))
       else this.#run(SQL.updatePromise, ...rows.settledColumns(row))
@@ -167,7 +200,13 @@ class SqliteStore implements Store {
       else this.#run(SQL.deleteSchedule, id)
     }
     for (const effect of changes.workers) this.#writeWorker(effect)
-    for (const [name, delta] of changes.counters) this.#run(SQL.addCounter, name, delta)
+    for (const [name, delta] of changes.counters) this.#count(name, delta)
+  }
+
+  /** Counters of groups go when they are zero: groups come and go. */
+  #count(name: string, delta: number): void {
+    this.#run(SQL.addCounter, name, delta)
+    if (delta < 0 && groupOfCounter(name)) this.#run(SQL.dropCounter, name)
   }
 
   #writeWorker(effect: Changes['workers'][number]): void {
@@ -178,6 +217,8 @@ class SqliteStore implements Store {
         return this.#run(SQL.deleteWorker, effect.pid, effect.server, effect.group)
       case 'worker.seen':
         return this.#run(SQL.seeWorker, effect.at, effect.pid)
+      case 'worker.beat':
+        return this.#run(SQL.beatWorker, JSON.stringify(effect.beat), effect.pid)
       case 'server.seen':
         return this.#run(SQL.seeServer, effect.at, effect.server)
     }
@@ -251,8 +292,37 @@ class SqliteStore implements Store {
     return this.#all(SQL.forgettable, seenBefore, limit).map((row) => row.pid as string)
   }
 
+  async settled({ after, until, limit }: { after: DueMark; until: number; limit: number }): Promise<SettledPromise[]> {
+    return this.#all(SQL.promisesSettled, after.at, after.id, until, limit).map(readSettled)
+  }
+
   async counters(): Promise<Map<string, number>> {
     return new Map(this.#all(SQL.counters).map(({ name, value }) => [name as string, value as number]))
+  }
+
+  async pairs({ ids }: { ids: readonly string[] }): Promise<PromiseAndTask[]> {
+    return ids.flatMap((id) => {
+      const promise = this.#one(SQL.promise, id)
+      const task = promise && this.#one(SQL.task, id)
+      return promise ? [{ promise: readPromise(promise), task: task ? readTask(task) : null }] : []
+    })
+  }
+
+  async awaits({ awaiter, limit }: { awaiter: string; limit: number }): Promise<string[]> {
+    return this.#all(SQL.awaits, awaiter, limit).map((row) => text(row.awaited))
+  }
+
+  async workers({ limit }: { limit: number }): Promise<WorkerRow[]> {
+    return this.#all(SQL.allWorkers, limit).map(readWorker)
+  }
+
+  async backlog({ queue, now, limit }: { queue: string; now: number; limit: number }): Promise<Backlog> {
+    const [first] = this.#tasks(SQL.tasksReady, queue, now, 1)
+    return { count: this.#all(SQL.duesOfQueue, queue, now, limit).length, oldestAt: first?.sinceAt ?? null }
+  }
+
+  stats(): StoreStats {
+    return { schemaVersion: this.#schemaVersion }
   }
 
   async snapshot(): Promise<SnapshotRows> {
@@ -343,7 +413,8 @@ function openFile(path: string): DatabaseSync {
   }
 }
 
-function migrate(database: DatabaseSync, where: string): void {
+/** The version that the schema then has. */
+function migrate(database: DatabaseSync, where: string): number {
   const table = 'schema_migrations (version integer primary key, oldest integer not null)'
   database.exec(`create table if not exists ${table} strict`)
   const read = 'select coalesce(max(version), 0) as version, coalesce(max(oldest), 0) as oldest from schema_migrations'
@@ -352,6 +423,7 @@ function migrate(database: DatabaseSync, where: string): void {
   for (const { version, oldest, sql } of pendingMigrations(all, schema, where)) {
     database.exec(`begin immediate; ${sql}; insert into schema_migrations values (${version}, ${oldest}); commit`)
   }
+  return Math.max(schema.version, all.length)
 }
 
 function readMigrations(): readonly Migration[] {

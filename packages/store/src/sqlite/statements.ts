@@ -5,7 +5,8 @@ import type { Column } from '../columns.ts'
 
 const PROMISE = 'id, state, param, value, tags, origin, branch, timeout_at, created_at, settled_at, wake_at'
 const TASK =
-  'id, state, version, ttl, pid, due_at, ready_at, offered_at, resumes, address, queue, worker, lost, released'
+  'id, state, version, ttl, pid, due_at, since_at, offered_at, resumes, address, queue, worker, lost, released'
+const WORKER = 'pid, server, "group", capacity, info, seen_at, gone_at, beat'
 const SCHEDULE =
   'id, cron, promise_id, promise_timeout, promise_param, promise_tags, created_at, next_run_at, last_run_at'
 
@@ -14,6 +15,10 @@ export const SQL = {
   promise: `select ${PROMISE} from promises where id = ?`,
   insertPromise: `insert into promises (${PROMISE}) values (${marks(11)})`,
   updatePromise: 'update promises set state = ?, value = ?, settled_at = ?, wake_at = ? where id = ?',
+  deletePromise: 'delete from promises where id = ?',
+  promisesSettled:
+    'select id, settled_at, tags from promises where (settled_at, id) > (?, ?) and settled_at <= ? ' +
+    'order by settled_at, id limit ?',
   promisesAfter: `select ${PROMISE} from promises where id > ? order by id`,
   promisesOfOrigin: membersOf('origin'),
   promisesOfBranch: membersOf('branch'),
@@ -21,8 +26,9 @@ export const SQL = {
   task: `select ${TASK} from tasks where id = ?`,
   insertTask: `insert into tasks (${TASK}) values (${marks(14)})`,
   updateTask:
-    'update tasks set state = ?, version = ?, ttl = ?, pid = ?, due_at = ?, ready_at = ?, offered_at = ?, resumes = ?, ' +
+    'update tasks set state = ?, version = ?, ttl = ?, pid = ?, due_at = ?, since_at = ?, offered_at = ?, resumes = ?, ' +
     'worker = ?, lost = ?, released = ? where id = ?',
+  deleteTask: 'delete from tasks where id = ?',
   tasksAfter: `select ${TASK} from tasks where id > ? order by id`,
   tasksReady: `select ${TASK} from tasks where state = 'pending' and queue = ? and due_at <= ? order by due_at, id limit ?`,
   tasksPushed:
@@ -34,6 +40,9 @@ export const SQL = {
   countHeld: 'select count(*) as n from tasks where pid = ?',
   countOffered: `select count(*) as n from tasks where state = 'pending' and offered_at is not null and worker = ? and due_at > ?`,
 
+  duesOfQueue: `select due_at from tasks where state = 'pending' and queue = ? and due_at <= ? limit ?`,
+
+  awaits: 'select awaited from callbacks where awaiter = ? order by awaited limit ?',
   callbacks: 'select awaiter from callbacks where awaited = ? order by awaiter limit ?',
   allCallbacks: 'select awaited, awaiter from callbacks order by awaited, awaiter',
   insertCallback: 'insert or ignore into callbacks (awaited, awaiter) values (?, ?)',
@@ -43,6 +52,7 @@ export const SQL = {
   insertListener: 'insert or ignore into listeners (awaited, address) values (?, ?)',
   deleteListener: 'delete from listeners where awaited = ? and address = ?',
 
+  unblocksOf: 'select address from unblocks where id = ? order by address limit ?',
   unblocksOfQueue: 'select id, address, queue, created_at from unblocks where queue = ? order by id, address limit ?',
   unblocksPushed: `select id, address, queue, created_at from unblocks indexed by unblocks_pushed where queue >= 'http' and queue < 'httq' order by id, address limit ?`,
   unblocksBefore:
@@ -51,11 +61,12 @@ export const SQL = {
   allUnblocks: 'select id, address, queue, created_at from unblocks order by id, address',
   deleteUnblock: 'delete from unblocks where id = ? and address = ?',
 
-  presence:
-    'select pid, server, "group", capacity, info, seen_at, gone_at from workers where pid = ? order by server, "group"',
+  presence: `select ${WORKER} from workers where pid = ? order by server, "group"`,
+  allWorkers: `select ${WORKER} from workers order by pid, server, "group" limit ?`,
   upsertWorker:
-    'insert into workers (pid, server, "group", capacity, info, seen_at, gone_at) values (?, ?, ?, ?, ?, ?, ?) ' +
-    'on conflict do update set capacity = excluded.capacity, info = excluded.info, seen_at = excluded.seen_at, gone_at = excluded.gone_at',
+    `insert into workers (${WORKER}) values (${marks(8)}) on conflict do update set capacity = excluded.capacity, ` +
+    'info = excluded.info, seen_at = excluded.seen_at, gone_at = excluded.gone_at, beat = excluded.beat',
+  beatWorker: 'update workers set beat = ? where pid = ?',
   deleteWorker: 'delete from workers where pid = ? and server = ? and "group" = ?',
   seeWorker: 'update workers set seen_at = max(seen_at, ?) where pid = ?',
   seeServer: 'update workers set seen_at = max(seen_at, ?) where server = ? and gone_at is null',
@@ -80,7 +91,8 @@ export const SQL = {
 
   addCounter:
     'insert into counters (name, value) values (?, ?) on conflict do update set value = value + excluded.value',
-  counters: 'select name, value from counters',
+  dropCounter: 'delete from counters where name = ? and value = 0',
+  counters: 'select name, value from counters where value <> 0',
   floor: 'select floor_at from clock',
   setFloor: 'update clock set floor_at = max(floor_at, ?)',
 } as const
@@ -107,13 +119,13 @@ export function settledColumns({ state, value, settledAt, wakeAt, id }: PromiseR
 }
 
 export function taskColumns(row: TaskRow): Column[] {
-  const { id, state, version, ttl, pid, dueAt, readyAt, offeredAt, resumes, address, queue, worker, lost } = row
-  return [id, state, version, ttl, pid, dueAt, readyAt, offeredAt, resumes, address, queue, worker, lost, row.released]
+  const { id, state, version, ttl, pid, dueAt, sinceAt, offeredAt, resumes, address, queue, worker, lost } = row
+  return [id, state, version, ttl, pid, dueAt, sinceAt, offeredAt, resumes, address, queue, worker, lost, row.released]
 }
 
 export function taskChangeColumns(row: TaskRow): Column[] {
-  const { id, state, version, ttl, pid, dueAt, readyAt, offeredAt, resumes, worker, lost, released } = row
-  return [state, version, ttl, pid, dueAt, readyAt, offeredAt, resumes, worker, lost, released, id]
+  const { id, state, version, ttl, pid, dueAt, sinceAt, offeredAt, resumes, worker, lost, released } = row
+  return [state, version, ttl, pid, dueAt, sinceAt, offeredAt, resumes, worker, lost, released, id]
 }
 
 export function scheduleColumns(row: ScheduleRow): Column[] {
@@ -122,8 +134,8 @@ export function scheduleColumns(row: ScheduleRow): Column[] {
   return [id, cron, promiseId, promiseTimeout, ...texts, createdAt, nextRunAt, lastRunAt]
 }
 
-export function workerColumns({ pid, server, group, capacity, info, seenAt, goneAt }: WorkerRow): Column[] {
-  return [pid, server, group, capacity, writeJson(info), seenAt, goneAt]
+export function workerColumns({ pid, server, group, capacity, info, seenAt, goneAt, beat }: WorkerRow): Column[] {
+  return [pid, server, group, capacity, writeJson(info), seenAt, goneAt, beat && writeJson(beat)]
 }
 
 function writeJson(value: object): string {
