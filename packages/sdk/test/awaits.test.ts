@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { PromiseRecord, TaskRecord } from '@resonatehq/protocol'
-import type { Context } from '@resonatehq/sdk'
+import type { AnyFunc, Context } from '@resonatehq/sdk'
 import { World } from '@resonatehq/sdk/testing'
 
 type Body = (ctx: Context, wait: (ms: number) => Promise<string>) => Promise<unknown>
@@ -120,4 +120,80 @@ test('a workflow that awaits what never comes keeps its task, says so, and ends 
   assert.equal(warnings.length, 1, JSON.stringify(said))
   assert.match((warnings[0] as { message: string }).message, /ctx\.run/)
   await world.stop()
+})
+
+/** What is said of functions that stand still, in calls of one with a lease of 10 s, which is renewed every 5 s. */
+async function warnings(flow: AnyFunc, calls = 1): Promise<{ fields: Record<string, unknown>; message: string }[]> {
+  const said: { fields: Record<string, unknown>; message: string }[] = []
+  const warn = (fields: Record<string, unknown>, message: string) => {
+    if (fields.ms !== undefined) said.push({ fields, message })
+  }
+  const world = new World({ logger: { debug() {}, info() {}, warn, error: warn } })
+  const resonate = world.resonate({ pid: 'w', ttl: 10_000 })
+  resonate.register('flow', flow)
+  for (let call = 0; call < calls; call++) {
+    const id = `id-${call}`
+    await assert.rejects(
+      world.until(resonate.run(id, 'flow', resonate.options({ timeout: 60_000 }))),
+      /timedout|not yet/,
+    )
+  }
+  await world.stop()
+  return said
+}
+
+const never = () => new Promise<never>(() => {})
+
+test('a workflow that awaits what never comes before it has begun anything is named, with for how long and what to wrap', async () => {
+  const [first, ...more] = await warnings(never)
+  assert.ok(first)
+  assert.deepEqual(first.fields, { id: 'id-0', func: 'flow', ms: 5_000 })
+  assert.match(first.message, /'id-0' \(function 'flow'\) has run for 5 s or more without beginning anything durable/)
+  assert.match(first.message, /Wrap it: ctx\.run\(\(\) => …\), or ctx\.promise\(\)/)
+  assert.deepEqual(more, [])
+})
+
+test('a step that never ends is named too, once for each function, since it may well take its time', async () => {
+  const said = await warnings(
+    (ctx: Context) =>
+      ctx.run(function ask() {
+        return never()
+      }),
+    2,
+  )
+  assert.deepEqual(
+    said.map(({ fields }) => fields.func),
+    ['ask'],
+  )
+})
+
+test('a workflow within a workflow is noticed, and so is one that has begun what it does not wait for yet', async () => {
+  const inner = await warnings((ctx: Context) =>
+    ctx.run(async function inner(inside: Context) {
+      await inside.run(() => 1)
+      await never()
+    }),
+  )
+  assert.deepEqual(
+    inner.map(({ fields }) => [fields.id, fields.func]),
+    [['id-0:0', 'inner']],
+  )
+  assert.match(inner[0]?.message ?? '', /has awaited something that is not durable for 5 s or more/)
+  const beside = await warnings(async (ctx: Context) => {
+    const later = ctx.sleep(86_400_000)
+    await never()
+    await later
+  })
+  assert.deepEqual(
+    beside.map(({ fields }) => fields.func),
+    ['flow'],
+  )
+})
+
+test('nothing is said of what waits for something durable, or is tried again', async () => {
+  assert.deepEqual(await warnings((ctx: Context) => ctx.promise()), [])
+  const failing = () => {
+    throw new Error('not yet')
+  }
+  assert.deepEqual(await warnings((ctx: Context) => ctx.run(failing, ctx.options({ timeout: 86_400_000 }))), [])
 })

@@ -115,8 +115,8 @@ export class Execution {
   /** Local functions that wait until neither of both is left. */
   #afterEarly: (() => void)[] = []
   #order = 0
-  /** The last operation that had begun when the lease was renewed with nothing under way; infinite once that was said. */
-  #stillAt = 0
+  /** Of functions that have not ended. */
+  readonly #frames = new Set<Frame>()
   #outcome: Outcome | undefined
   #isWaking = false
   /** Cancels the next look at what is awaited elsewhere while functions run here. */
@@ -193,20 +193,13 @@ export class Execution {
     this.touch()
   }
 
-  /**
-   * A workflow with nothing under way, from one renewal to the next, that is not about to try again: it awaits something that
-   * is not durable, or computes. That is waited for, but someone should know.
-   */
+  /** Functions that stand still from one renewal to the next are made known. */
   beat(): void {
-    const isStill = this.#order > 0 && this.#pending.size === 0 && this.busy > 0 && this.#cancels.size === 0
-    if (isStill && this.#stillAt === this.#order) {
-      this.#host.logger.warn(
-        { id: this.id },
-        `'${this.id}' awaits something that is not durable: it is not recorded, and happens again in a replay. ` +
-          'Wrap it: ctx.run(() => …), or ctx.promise() where someone else settles it',
-      )
-      this.#stillAt = Number.POSITIVE_INFINITY
-    } else if (this.#stillAt !== Number.POSITIVE_INFINITY) this.#stillAt = isStill ? this.#order : 0
+    const now = this.#host.now()
+    for (const frame of this.#frames) {
+      const stillMs = frame.stillMs(now)
+      if (stillMs !== undefined) this.#host.still(frame, stillMs)
+    }
   }
 
   // Operations.
@@ -295,7 +288,9 @@ export class Execution {
     const { call, id, parentId, operation, parent } = running
     const { name, version, timeoutAt } = call
     const frame = new Frame(this, { id, parentId, name, version, timeoutAt, attempt, operation, parent })
+    this.#frames.add(frame)
     const ended = (outcome: Outcome) => {
+      this.#frames.delete(frame)
       if (this.isOver) return
       frame.end(() => this.#concluded(running, frame, outcome))
       this.touch()
@@ -978,6 +973,15 @@ export class Execution {
 
   // Divergence.
 
+  /** Where the records that are not replayed yet have an operation like this, by id. */
+  #recordedAs(requested: Described): string[] {
+    const alike = [...this.#records.values()].filter((record) => {
+      const { kind, name } = describe(record)
+      return kind === requested.kind && name === requested.name
+    })
+    return alike.slice(0, 3).map(({ id }) => `'${id}'`)
+  }
+
   /** Whether the record is of this operation. Where it is not, the code is another than the one that made the record. */
   #agrees(operation: Operation, record: PromiseRecord): boolean {
     const recorded = this.#host.codec.isPlain ? describe(record) : describe({ ...record, param: {} })
@@ -985,13 +989,54 @@ export class Execution {
     const sameKind = recorded.kind === requested.kind
     if (sameKind && (!isTelling(recorded.name) || !isTelling(requested.name) || recorded.name === requested.name))
       return true
-    const message =
-      `The replay of '${this.id}' asks for ${said(requested)} as '${operation.id}', where ${said(recorded)} is recorded. ` +
-      'The code has changed under a running workflow: put the old code back, or register the new one as another version ' +
-      'and let this one end on the old. Then continue the task.'
+    const message = divergence({
+      task: this.id,
+      operation,
+      requested,
+      recorded,
+      elsewhere: this.#recordedAs(requested),
+    })
     this.#halt(errors.diverged(message))
     return false
   }
+}
+
+interface Divergence {
+  /** The id of the task that is replayed. */
+  readonly task: string
+  readonly operation: Operation
+  readonly requested: Described
+  readonly recorded: Described
+  /** The ids under which the records still have what is requested. */
+  readonly elsewhere: readonly string[]
+}
+
+/** Both operations by kind, function and place, and what to do. */
+function divergence({ task, operation, requested, recorded, elsewhere }: Divergence): string {
+  const found = elsewhere.length > 0 ? ` ${capital(said(requested))} is recorded as ${elsewhere.join(', ')}.` : ''
+  const { name, version } = rootOf(operation.frame).facts
+  return (
+    `The replay of '${task}' asks for ${said(requested)} as '${operation.id}'${placeOf(operation)}, ` +
+    `where ${said(recorded)} is recorded.${found} The code has changed under a running workflow: put the old code back, or ` +
+    `register the new one as another version, register('${name}', fn, { version: ${version + 1} }), and let this one end ` +
+    `on the old. Then continue the task: resonate tasks continue '${task}'`
+  )
+}
+
+/** Which of its function's operations it is, where its id tells. */
+function placeOf({ id, frame }: Operation): string {
+  const { id: caller, name } = frame.facts
+  const at = id.slice(caller.length + 1)
+  if (!id.startsWith(caller) || !/^\d+$/.test(at)) return ''
+  return ` (operation ${Number(at) + 1} of ${name ? `'${name}'` : 'a function without a name'})`
+}
+
+function rootOf(frame: Frame): Frame {
+  return frame.facts.parent ? rootOf(frame.facts.parent) : frame
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1)
 }
 
 /** Operations elsewhere whose state is asked for along with a settlement, at most: past it their order is what it is. */

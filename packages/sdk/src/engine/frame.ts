@@ -29,6 +29,9 @@ export class Frame {
   #waits = 0
   #children = 0
   #joined: (() => void) | undefined
+  /** How far it was when the lease was renewed and it ran, and since when; absent while it waits. */
+  #stood: { readonly sequence: number; readonly sinceAt: number } | undefined
+  #isStillSaid = false
 
   constructor(execution: Execution, facts: FrameFacts) {
     this.execution = execution
@@ -65,7 +68,23 @@ export class Frame {
   /** One of those is settled: it is about to run again. */
   wake(): void {
     this.#waits -= 1
+    this.#stood = undefined
     if (this.#waits === 0 && !this.#isDone) this.execution.busy += 1
+  }
+
+  /**
+   * For how long at least it has run without beginning anything durable, ms: it awaits something of its own, or computes.
+   * Told once, and only where it stood there at the last renewal too.
+   */
+  stillMs(now: number): number | undefined {
+    if (this.#isDone || this.#waits > 0 || this.#isStillSaid) return undefined
+    const stood = this.#stood
+    if (stood?.sequence !== this.sequence) {
+      this.#stood = { sequence: this.sequence, sinceAt: now }
+      return undefined
+    }
+    this.#isStillSaid = true
+    return now - stood.sinceAt
   }
 
   childStarted(): void {

@@ -37,6 +37,8 @@ export interface Host {
   suspended(execution: Execution): void
   resumed(execution: Execution): void
   ended(execution: Execution, ending: Ending): void
+  /** A function has run for this long, ms, without beginning anything durable. */
+  still(frame: Frame, ms: number): void
   /** Has `execution` told when a promise is settled that it asked to be told of. */
   watch(id: string, execution: Execution): void
   unwatch(id: string, execution: Execution): void
@@ -94,6 +96,8 @@ export class Worker implements Host {
   #inHand = 0
   #isStopping = false
   #drained: (() => void) | undefined
+  /** Functions without operations that were said to take long. */
+  readonly #slow = new Set<string>()
   /** How often each unknown function was met, for the back-off. */
   readonly #strangers = new Map<string, number>()
 
@@ -290,6 +294,14 @@ export class Worker implements Host {
     this.#platform.timer(waitMs, () => execution.release(error), { background: true })
   }
 
+  /** A workflow is told of each time. What has begun nothing may well be a step that takes its time: once for its name. */
+  still({ facts, sequence }: Frame, ms: number): void {
+    const { id, name } = facts
+    if (sequence === 0 && this.#slow.has(name)) return
+    if (sequence === 0) this.#slow.add(name)
+    this.logger.warn({ id, func: name, ms }, sequence > 0 ? awaitsOther(id, name, ms) : beginsNothing(id, name, ms))
+  }
+
   #lost(held: Held): void {
     const execution = this.#executions.get(held.id)
     if (execution !== held) return
@@ -359,6 +371,27 @@ export class Worker implements Host {
       this.#drained = done
     })
   }
+}
+
+const WRAP = 'Wrap it: ctx.run(() => …), or ctx.promise() where someone else settles it'
+
+function awaitsOther(id: string, name: string, ms: number): string {
+  return (
+    `'${id}' (function '${name}') has awaited something that is not durable for ${seconds(ms)}: it is not recorded, and happens ` +
+    `again in a replay. ${WRAP}`
+  )
+}
+
+function beginsNothing(id: string, name: string, ms: number): string {
+  return (
+    `'${id}' (function '${name}') has run for ${seconds(ms)} without beginning anything durable. A step may take its time; ` +
+    `a workflow awaits something that is not durable: ${WRAP}. Said once for each function`
+  )
+}
+
+/** How long at least. */
+function seconds(ms: number): string {
+  return `${Math.floor(ms / 100) / 10} s or more`
 }
 
 /** Whether a preload certainly holds everything. */
