@@ -16,6 +16,10 @@ export interface PostgresServer {
   urlOf(database: string): string
   /** A new empty database; its URL. */
   create(): Promise<string>
+  /** A signal to all of its processes at once, as the machine would go, or stand still and go on. */
+  signal(signal: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): void
+  /** Starts it again on its files, after SIGKILL. */
+  restart(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -41,12 +45,13 @@ export async function startPostgres({ isDurable = false } = {}): Promise<Postgre
   if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr}`)
   const fast = isDurable ? [] : ['-c', 'fsync=off', '-c', 'synchronous_commit=off', '-c', 'full_page_writes=off']
   const flags = ['-D', data, '-k', folder, '-c', 'listen_addresses=', '-c', 'max_connections=100', ...fast]
-  const child = spawn(join(binaries, 'postgres'), flags, { ...user, cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] })
+  const launch = () => {
+    const stdio = ['ignore', 'ignore', 'pipe'] as const
+    return ready(spawn(join(binaries, 'postgres'), flags, { ...user, cwd: folder, stdio: [...stdio] }))
+  }
+  let child = await launch()
   const kill = () => child.kill('SIGKILL')
   process.on('exit', kill)
-  await ready(child)
-  child.unref()
-  ;(child.stderr as unknown as { unref(): void }).unref()
   const urlOf = (database: string) => `postgres://test@localhost/${database}?host=${encodeURIComponent(folder)}`
   return {
     urlOf,
@@ -55,25 +60,49 @@ export async function startPostgres({ isDurable = false } = {}): Promise<Postgre
       await command(urlOf('postgres'), `create database ${name}`)
       return urlOf(name)
     },
+    signal: (signal) => signalAll(child.pid as number, signal),
+    async restart() {
+      child = await launch()
+    },
     async stop() {
       process.off('exit', kill)
-      child.ref()
-      const ended = once(child, 'exit')
-      child.kill('SIGQUIT')
-      await ended
+      if (child.exitCode === null && child.signalCode === null) {
+        child.ref()
+        const ended = once(child, 'exit')
+        child.kill('SIGQUIT')
+        await ended
+      }
       rmSync(folder, { recursive: true })
     },
   }
 }
 
-async function ready(child: ReturnType<typeof spawn>): Promise<void> {
+/** Its first process stands still before the others are looked for, so that it starts nothing in their place. */
+function signalAll(pid: number, signal: NodeJS.Signals): void {
+  if (signal !== 'SIGCONT') process.kill(pid, 'SIGSTOP')
+  const processes = spawnSync('ps', ['-A', '-o', 'pid=,ppid='], { encoding: 'utf8' }).stdout.trim().split('\n')
+  const pairs = processes.map((line) => line.trim().split(/\s+/).map(Number))
+  const own = pairs.filter(([one, parent]) => one === pid || parent === pid)
+  for (const [one] of own) {
+    try {
+      process.kill(one as number, signal)
+    } catch (error) {
+      // A session may end at any time.
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+    }
+  }
+}
+
+/** Does not keep the tests alive once it is there. */
+async function ready(child: ReturnType<typeof spawn>): Promise<ReturnType<typeof spawn>> {
   let said = ''
   for await (const chunk of child.stderr?.iterator({ destroyOnReturn: false }) ?? []) {
     said += chunk
-    if (said.includes('ready to accept connections')) {
-      child.stderr?.resume()
-      return
-    }
+    if (!said.includes('ready to accept connections')) continue
+    child.stderr?.resume()
+    child.unref()
+    ;(child.stderr as unknown as { unref(): void }).unref()
+    return child
   }
   throw new Error(`PostgreSQL did not start: ${said}`)
 }
