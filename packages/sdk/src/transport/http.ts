@@ -3,14 +3,14 @@
 // H2. A group of requests is never split over two bodies that are under way at once: its order is the order of decision.
 // H3. A fault is answered by asking again, with back-off and jitter: every request of the protocol is idempotent by its id or its
 //     version. The reply says that it was repeated, so that the engine can tell an echo from a refusal.
-// H4. A connection that shows no byte for STREAM_SILENCE_MS is dead: the server writes comments far more often.
 
 import { type Message, PROTOCOL_VERSION } from '@resonatehq/protocol'
-import { createParser } from 'eventsource-parser'
 import { errors, messageOf, ResonateTimeoutException } from '../engine/errors.ts'
 import type { Logger } from '../log.ts'
 import type { Platform } from '../platform.ts'
+import { MessageStream, parseObject } from './stream.ts'
 import {
+  backoffMs,
   type Call,
   type Door,
   isPassing,
@@ -27,9 +27,6 @@ const BATCH_MAX = 1_000
 const BODY_CHARS_MAX = 1_000_000
 /** Bodies under way at once. What comes while all are under way gathers and travels together. */
 const POSTS_MAX = 4
-const STREAM_SILENCE_MS = 45_000
-const RETRY_FIRST_MS = 100
-const RETRY_MAX_MS = 30_000
 
 export interface HttpTransportOptions {
   readonly url: string
@@ -76,9 +73,8 @@ export class HttpTransport implements Transport {
   #isFlushing = false
   #posts = 0
   #corrId = 0
-  #isClosed = false
   #isTroubled = false
-  #stream: AbortController | undefined
+  #stream: MessageStream | undefined
   /** Undefined until /health was read. */
   #batches: boolean | undefined
   #probe: Promise<void> | undefined
@@ -124,12 +120,21 @@ export class HttpTransport implements Transport {
   }
 
   start(facts: () => WorkerFacts): void {
-    void this.#listen(facts)
+    const { platform, logger } = this.#options
+    this.#stream = new MessageStream({
+      url: () => this.#pollUrl(facts()),
+      headers: this.#headers,
+      platform,
+      logger,
+      onMessage: (message) => this.#onMessage(message),
+      onFault: (cause) => this.#troubled(cause),
+      onOpen: () => this.#recovered(),
+    })
+    this.#stream.start()
   }
 
   close(): void {
-    this.#isClosed = true
-    this.#stream?.abort()
+    this.#stream?.close()
   }
 
   async stop(): Promise<void> {
@@ -252,7 +257,7 @@ export class HttpTransport implements Transport {
     const headers = this.#headers
     const response = await this.#platform.http.request(`${this.#base}/`, { method: 'POST', headers, body, timeoutMs })
     this.#recovered()
-    const parsed = parse(response.body)
+    const parsed = parseObject(response.body)
     const retryMs = retryAfterMs(response.retryAfter, this.#platform.now())
     if (parsed !== undefined) return { body: parsed, retryMs }
     return { body: { head: { status: response.status || 500 }, data: response.body.slice(0, 200) }, retryMs }
@@ -319,73 +324,6 @@ export class HttpTransport implements Transport {
     return JSON.stringify({ kind, head: more ? { ...head, ...more } : head, data: whole })
   }
 
-  async #listen(facts: () => WorkerFacts): Promise<void> {
-    for (let failures = 0; !this.#isClosed; failures++) {
-      try {
-        await this.#readStream(facts, () => {
-          failures = 0
-        })
-        if (!this.#isClosed) this.#options.logger.debug({ url: this.#base }, 'the message stream ended; reconnecting')
-      } catch (cause) {
-        if (this.#isClosed) return
-        this.#troubled(cause)
-      }
-      if (!this.#isClosed) await this.#wait(failures === 0 ? this.#backoffMs(0) : this.#backoffMs(failures + 2))
-    }
-  }
-
-  async #readStream(facts: () => WorkerFacts, opened: () => void): Promise<void> {
-    const controller = new AbortController()
-    this.#stream = controller
-    const parser = createParser({ onEvent: ({ data }) => this.#deliver(data) })
-    const silence = this.#silence(controller)
-    try {
-      const { status, ended } = await this.#platform.http.stream(this.#pollUrl(facts()), {
-        headers: { ...this.#headers, accept: 'text/event-stream' },
-        signal: controller.signal,
-        onText: (text) => {
-          silence.heard()
-          parser.feed(text)
-        },
-      })
-      if (status !== 200) {
-        controller.abort()
-        ended.catch(() => {})
-        throw new Error(`GET /poll answered ${status}${status === 401 || status === 403 ? ': check the token' : ''}`)
-      }
-      opened()
-      this.#recovered()
-      await ended
-    } finally {
-      silence.end()
-    }
-  }
-
-  /** Aborts a stream on which nothing comes any more. Looks now and then rather than arming a timer for every piece. */
-  #silence(controller: AbortController): { heard: () => void; end: () => void } {
-    const { now, timer } = this.#platform
-    let heardAt = now()
-    let cancel = () => {}
-    const look = () => {
-      const waitMs = heardAt + STREAM_SILENCE_MS - now()
-      if (waitMs <= 0) controller.abort(new Error(`the message stream was silent for ${STREAM_SILENCE_MS} ms`))
-      else cancel = timer(waitMs, look, { background: true })
-    }
-    look()
-    return {
-      heard: () => {
-        heardAt = now()
-      },
-      end: () => cancel(),
-    }
-  }
-
-  #deliver(data: string): void {
-    const message = parse(data) as Message | undefined
-    if (message?.kind) return this.#onMessage(message)
-    this.#options.logger.warn({ data: data.slice(0, 200) }, 'a message that is none of the protocol was passed over')
-  }
-
   #pollUrl({ capacity, functions }: WorkerFacts): string {
     const { group, pid, sdk, version } = this.#options
     const query = new URLSearchParams({ revoke: '1', sdk, version, host: this.#platform.host })
@@ -397,8 +335,7 @@ export class HttpTransport implements Transport {
   }
 
   #backoffMs(attempt: number): number {
-    const most = Math.min(RETRY_FIRST_MS * 2 ** Math.min(attempt, 20), RETRY_MAX_MS)
-    return most / 2 + (this.#platform.random() * most) / 2
+    return backoffMs(attempt, this.#platform.random)
   }
 
   #wait(waitMs: number): Promise<void> {
@@ -446,17 +383,8 @@ function* piecesOf(texts: readonly string[]): Generator<string[]> {
 }
 
 function extensionsOf(body: string): readonly unknown[] {
-  const extensions = (parse(body) as { extensions?: unknown } | undefined)?.extensions
+  const extensions = (parseObject(body) as { extensions?: unknown } | undefined)?.extensions
   return Array.isArray(extensions) ? extensions : []
-}
-
-function parse(text: string): unknown {
-  try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null ? value : undefined
-  } catch {
-    return undefined
-  }
 }
 
 /** Retry-After in its two forms. */

@@ -5,7 +5,15 @@ import { type Message, PROTOCOL_VERSION, type RequestEnvelope, type ResponseEnve
 import { errors, messageOf, ResonateTimeoutException } from '../engine/errors.ts'
 import type { Logger } from '../log.ts'
 import type { Platform } from '../platform.ts'
-import { type Call, isPassing, type Reply, type SendOptions, type Transport, withInnerHeads } from './transport.ts'
+import {
+  backoffMs,
+  type Call,
+  isPassing,
+  type Reply,
+  type SendOptions,
+  type Transport,
+  withInnerHeads,
+} from './transport.ts'
 
 /** What the published SDK calls a network. */
 export interface Network {
@@ -22,9 +30,6 @@ export interface Network {
 export type Send = (request: any) => Promise<any>
 // biome-ignore lint/suspicious/noExplicitAny: the same.
 export type Recv = (callback: (message: any) => void) => void
-
-const RETRY_FIRST_MS = 100
-const RETRY_MAX_MS = 30_000
 
 export class NetworkTransport implements Transport {
   readonly batches = false
@@ -102,8 +107,7 @@ export class NetworkTransport implements Transport {
   }
 
   async #again(attempt: number, untilAt: number, cause: unknown): Promise<void> {
-    const most = Math.min(RETRY_FIRST_MS * 2 ** attempt, RETRY_MAX_MS)
-    const waitMs = most / 2 + (this.#platform.random() * most) / 2
+    const waitMs = backoffMs(attempt, this.#platform.random)
     if (this.#platform.now() + waitMs > untilAt) throw new ResonateTimeoutException(messageOf(cause))
     if (attempt === 0) this.#logger.warn({ cause: messageOf(cause) }, 'the network failed; trying again')
     await new Promise<void>((resolve) => this.#platform.timer(waitMs, resolve))

@@ -66,6 +66,15 @@ export interface WorkerFacts {
   readonly functions: readonly string[]
 }
 
+const RETRY_FIRST_MS = 100
+const RETRY_MAX_MS = 30_000
+
+/** How long to wait before asking again, ms; `attempt` counts from 0. Half of it is drawn, so that many do not come together. */
+export function backoffMs(attempt: number, random: () => number): number {
+  const most = Math.min(RETRY_FIRST_MS * 2 ** Math.min(attempt, 20), RETRY_MAX_MS)
+  return most / 2 + (random() * most) / 2
+}
+
 /** Whether asking again may help: too much, or broken for now. 501 says that it never will. */
 export function isPassing(status: number): boolean {
   return status === 429 || (status >= 500 && status !== 501)
