@@ -12,6 +12,7 @@ import { nearest } from './nearest.ts'
 const KIB = 1024
 const MIB = 1024 * KIB
 const SECOND = 1000
+const MINUTE = 60 * SECOND
 const HOUR = 3600 * SECOND
 
 interface SettingBase {
@@ -206,7 +207,7 @@ const TABLE = [
     type: 'list',
     default: [],
     meaning:
-      'Signature algorithms that are accepted, of RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA. Empty: all that fit the key.',
+      'Signature algorithms that are accepted, of RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA Ed25519. Empty: all that fit the key.',
   },
   {
     key: 'auth.iss',
@@ -250,6 +251,12 @@ const TABLE = [
     type: 'text',
     default: 'resonate.db',
     meaning: 'The SQLite file. One server at a time may use it.',
+  },
+  {
+    key: 'storage.sqlite.backups',
+    type: 'text',
+    default: '',
+    meaning: 'Folder that `resonate backup` writes to. Empty: the folder `backups` beside the file.',
   },
   {
     key: 'storage.postgres.url',
@@ -400,6 +407,14 @@ const TABLE = [
     min: 1,
     meaning:
       'Missed occurrences of one schedule that are made up for after a downtime. Older ones are skipped and logged.',
+  },
+  {
+    key: 'promises.retention',
+    type: 'duration',
+    default: 0,
+    min: 0,
+    meaning:
+      'Settled promises are deleted this long after they settled, unless something may still ask for them. 0: never. At least a minute.',
   },
   {
     key: 'messages.retention',
@@ -1075,6 +1090,8 @@ function conflicts(config: Config): string[] {
   if (config['storage.type'] === 'sqlite' && config['storage.sqlite.path'] === '')
     found.push('storage.sqlite.path must name a file. To keep nothing, set storage.type to memory.')
   if (config['storage.type'] === 'postgres') found.push(...databaseConflicts(config))
+  if (config['promises.retention'] > 0 && config['promises.retention'] < MINUTE)
+    found.push('promises.retention must be at least 1m, or 0 to keep settled promises for ever.')
   if (config['limits.body_size'] > config['limits.queue_bytes'])
     found.push('limits.queue_bytes must be at least limits.body_size, or the largest body is never accepted.')
   if (config['limits.batch_length'] > config['limits.queue_length'])
@@ -1129,7 +1146,8 @@ function authConflicts(config: Config): string[] {
 }
 
 /** Signature algorithms of tokens. None with a shared secret: a public key would be taken for one. */
-export const ALGORITHMS: readonly string[] = 'RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA'.split(' ')
+export const ALGORITHMS: readonly string[] =
+  'RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA Ed25519'.split(' ')
 
 /** Whoever asks for a check that cannot be made must hear of it: the server would be open. */
 function needlessWithoutKey(config: Config): string[] {

@@ -8,14 +8,21 @@ import type { Engine, Platform } from '@resonatehq/engine'
 import {
   type Answer,
   isKind,
+  narrowed,
   PROTOCOL_VERSION,
   parseEnvelope,
   parseRequest,
+  quote,
   type Request,
+  type RequestEnvelope,
   type Status,
   salvage,
+  visibleOf,
 } from '@resonatehq/protocol'
-import { bearerOf, type Guard } from './auth.ts'
+import { isAudited, kindDenial, requestDenial } from './auth/access.ts'
+import type { Audit } from './auth/audit.ts'
+import { type Caller, isDenial, type Verdict } from './auth/caller.ts'
+import { bearerOf, type Guard } from './auth/guard.ts'
 import { type Config, ruleLimitsOf } from './config.ts'
 import type { Logger } from './log.ts'
 import type { Metrics } from './metrics.ts'
@@ -30,6 +37,8 @@ export interface HttpRequest {
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
   readonly body: Uint8Array | string
+  /** The other end of the connection, for the audit log. */
+  readonly peer?: string
 }
 
 export interface HttpResponse {
@@ -54,6 +63,7 @@ export interface HttpParts {
   /** Undefined while the server is starting. */
   readonly engine: () => Engine | undefined
   readonly guard: Guard
+  readonly audit: Audit
   readonly platform: Platform
   readonly logger: Logger
   readonly metrics: Metrics
@@ -63,7 +73,6 @@ export interface HttpParts {
 export const EXTENSIONS: readonly string[] = ['batch', 'capacity', 'presence', 'preload', 'lost', 'revoke']
 
 const JSON_HEADERS: Readonly<Record<string, string>> = { 'content-type': 'application/json' }
-const RETRY_HEADERS: Readonly<Record<string, string>> = { ...JSON_HEADERS, 'retry-after': '1' }
 
 /** How long the store may take to answer the readiness check. */
 const READY_TIMEOUT_MS = 5_000
@@ -83,6 +92,17 @@ interface Entry {
   readonly request?: Request
   readonly debugTime?: number
   readonly answer?: Answer
+  /** Who asks. Absent where that could not be told. */
+  readonly caller?: Caller
+  /** What the audit log is to say of it besides its outcome. */
+  readonly act?: {
+    readonly subject: string
+    readonly role: string | null
+    readonly id?: string
+    readonly peer?: string
+  }
+  /** When to ask again, where that is known, s. */
+  readonly retryAfterS?: number
 }
 
 type Undecided = Entry & { readonly request: Request }
@@ -101,7 +121,7 @@ export function createHttp(parts: HttpParts): Http {
     if (path === '/ready') return isRead(method) ? ready() : onlyBy(request, 'GET')
     if (LEGACY.test(path)) return legacy(path)
     if (isPollPath(path)) return onlyBy(request, 'GET')
-    return errorOf(404, `Nothing is at ${shown(path)}. Requests go to POST /, workers to GET /poll/{group}/{pid}.`)
+    return errorOf(404, `Nothing is at ${quote(path)}. Requests go to POST /, workers to GET /poll/{group}/{pid}.`)
   }
 
   async function answer(request: HttpRequest): Promise<HttpResponse> {
@@ -109,12 +129,12 @@ export function createHttp(parts: HttpParts): Http {
     const parsed = parseBody(request.body)
     if ('problem' in parsed) return refuse(startedAt, 400, parsed.problem, salvageText(startOf(request.body)))
     const token = tokenOf(request)
-    if (Array.isArray(parsed.body)) return answerBatch(startedAt, parsed.body, token)
-    const entry = read(parsed.body, token)
+    if (Array.isArray(parsed.body)) return answerBatch(startedAt, parsed.body, { token, peer: request.peer })
+    const entry = await read(parsed.body, { token, peer: request.peer })
     const full = noRoomFor(entry.request ? 1 : 0)
     if (full) return refuse(startedAt, 503, full, entry)
     const [decided] = await decideAll([entry])
-    return envelopeOf(entry, count(startedAt, entry, decided as Answer))
+    return envelopeOf(entry, finish(startedAt, entry, decided as Answer))
   }
 
   /** A bug, or answers too long for one text: this request is told, the others go on. */
@@ -130,39 +150,49 @@ export function createHttp(parts: HttpParts): Http {
     }
   }
 
-  async function answerBatch(
-    startedAt: number,
-    bodies: readonly unknown[],
-    token: string | undefined,
-  ): Promise<HttpResponse> {
+  async function answerBatch(startedAt: number, bodies: readonly unknown[], from: Sender): Promise<HttpResponse> {
     const most = config['limits.batch_length']
     const nobody = { kind: 'unknown', corrId: '0' }
     if (bodies.length === 0 || bodies.length > most)
       return refuse(startedAt, 400, `A batch must hold 1 to ${most} envelopes, got ${bodies.length}`, nobody)
-    const entries = bodies.map((body) => read(body, token))
+    const entries = await Promise.all(bodies.map((body) => read(body, from)))
     const full = noRoomFor(entries.filter(isUndecided).length)
     if (full) return refuse(startedAt, 503, full, nobody)
     const answers = await decideAll(entries)
-    const texts = entries.map((entry, at) => envelopeText(entry, count(startedAt, entry, answers[at] as Answer)))
+    const texts = entries.map((entry, at) => envelopeText(entry, finish(startedAt, entry, answers[at] as Answer)))
     return { status: 200, headers: JSON_HEADERS, body: `[${texts.join(',')}]` }
   }
 
-  /** The guards, in their order. */
-  function read(body: unknown, bearer: string | undefined): Entry {
+  /** The guards, in their order. At once where it is known already whose token this is. */
+  function read(body: unknown, from: Sender): Entry | Promise<Entry> {
     const parsed = parseEnvelope(body)
     if (!parsed.ok) return refused(parsed.kind, parsed.corrId, 400, parsed.message)
-    const { kind, head, data } = parsed.envelope
-    const denial = guard.request({ token: head.auth ?? bearer }, kind, data)
-    if (denial) return refused(kind, head.corrId, denial.status, denial.message)
-    if (!isKind(kind)) return refused(kind, head.corrId, 400, `Unknown operation: ${shown(kind)}`)
+    const { envelope } = parsed
+    const verdict = guard.identify(envelope.head.auth || from.token)
+    if (verdict instanceof Promise) return verdict.then((found) => admit(envelope, found, from))
+    return admit(envelope, verdict, from)
+  }
+
+  function admit({ kind, head, data }: RequestEnvelope, verdict: Verdict, from: Sender): Entry {
+    const { corrId } = head
+    const refuse = (status: Status, message: string): Entry => refused(kind, corrId, status, message)
+    if (isDenial(verdict)) return { ...refuse(verdict.status, verdict.message), retryAfterS: verdict.retryAfterS }
+    if (!isKind(kind)) return refuse(400, `Unknown operation: ${quote(kind)}`)
+    const who = { caller: verdict, ...(isAudited(verdict, kind) && { act: actOf(verdict, data, from) }) }
+    const denial = kindDenial(verdict, kind)
+    if (denial) return { ...refuse(denial.status, denial.message), ...who }
     if (kind.startsWith('debug.') && !config.debug)
-      return refused(kind, head.corrId, 403, 'Debug operations are disabled. Start the server with --debug.')
-    const request = parseRequest(kind, data, limits)
-    if (!request.ok) return refused(kind, head.corrId, 400, request.message)
+      return { ...refuse(403, 'Debug operations are disabled. Start the server with --debug.'), ...who }
+    const parsed = parseRequest(kind, data, limits)
+    if (!parsed.ok) return { ...refuse(400, parsed.message), ...who }
+    // What cannot be read names nothing, so ids are looked at once their request is read.
+    const foreign = requestDenial(verdict, parsed.request)
+    if (foreign) return { ...refuse(foreign.status, foreign.message), ...who }
+    const request = verdict.scope === null ? parsed.request : narrowed(parsed.request, verdict.scope)
     const vitals = head['resonate:worker']
-    if (vitals && request.request.kind === 'task.heartbeat') parts.engine()?.report(request.request.data.pid, vitals)
+    if (vitals && request.kind === 'task.heartbeat') parts.engine()?.report(request.data.pid, vitals)
     const debugTime = config.debug ? head['resonate:debug_time'] : undefined
-    return { kind, label: kind, corrId: head.corrId, request: request.request, debugTime }
+    return { kind, label: kind, corrId, request, debugTime, ...who }
   }
 
   function noRoomFor(more: number): string | undefined {
@@ -206,6 +236,16 @@ export function createHttp(parts: HttpParts): Http {
   ): HttpResponse {
     const entry = { ...from, label: labelOf(from.kind) }
     return envelopeOf(entry, count(startedAt, entry, { status, data }))
+  }
+
+  /** What this caller may see of what was decided; and a line of the audit log, where it belongs there. */
+  function finish(startedAt: number, entry: Entry, answer: Answer): Answer {
+    const { kind, act, caller, corrId } = entry
+    if (act) parts.audit.record({ ...act, kind, corrId, status: answer.status })
+    const scope = caller?.scope
+    const isListing = scope && isKind(kind) && (answer.status === 200 || answer.status === 300)
+    const data = isListing ? visibleOf(kind, answer.data, scope) : answer.data
+    return count(startedAt, entry, { status: answer.status, data })
   }
 
   function count(startedAt: number, entry: Pick<Entry, 'kind' | 'label' | 'corrId'>, answer: Answer): Answer {
@@ -295,14 +335,23 @@ export function isPollPath(path: string): boolean {
 }
 
 /** A refusal as an envelope, for what is not a request of the protocol. */
-export function refusalOf(kind: string, status: Status, message: string): HttpResponse {
-  return envelopeOf({ kind, corrId: '0' }, { status, data: message })
+export function refusalOf(kind: string, status: Status, message: string, retryAfterS?: number): HttpResponse {
+  return envelopeOf({ kind, corrId: '0', retryAfterS }, { status, data: message })
 }
 
 /** An error of HTTP itself: a path, a method. */
 export function errorOf(status: number, message: string): HttpResponse {
-  const headers = status === 503 ? RETRY_HEADERS : JSON_HEADERS
-  return { status, headers, body: JSON.stringify({ error: message }) }
+  return { status, headers: headersOf(status), body: JSON.stringify({ error: message }) }
+}
+
+/** Where a request comes from, as far as it says nothing better itself. */
+interface Sender {
+  readonly token: string | undefined
+  readonly peer: string | undefined
+}
+
+function actOf({ subject, role }: Caller, { id }: Readonly<Record<string, unknown>>, { peer }: Sender) {
+  return { subject, role, ...(typeof id === 'string' && { id }), ...(peer !== undefined && { peer }) }
 }
 
 const NO_HEADERS: Readonly<Record<string, string>> = {}
@@ -316,7 +365,7 @@ const PREFLIGHT_HEADERS: Readonly<Record<string, string>> = {
 function onlyBy(request: HttpRequest, method: string): HttpResponse {
   const { status, headers, body } = errorOf(
     405,
-    `${shown(request.path)} answers ${method} only, got ${shown(request.method)}`,
+    `${quote(request.path)} answers ${method} only, got ${quote(request.method)}`,
   )
   return { status, headers: { ...headers, allow: method === 'GET' ? 'GET, HEAD' : method }, body }
 }
@@ -392,9 +441,20 @@ function runsOfOneTime(entries: readonly Undecided[]): { requests: Request[]; op
   return runs
 }
 
-function envelopeOf(entry: { kind: string; corrId: string }, answer: Answer): HttpResponse {
-  const busy = answer.status === 503 || answer.status === 429
-  return { status: answer.status, headers: busy ? RETRY_HEADERS : JSON_HEADERS, body: envelopeText(entry, answer) }
+function envelopeOf(
+  entry: { kind: string; corrId: string; retryAfterS?: number | undefined },
+  answer: Answer,
+): HttpResponse {
+  return {
+    status: answer.status,
+    headers: headersOf(answer.status, entry.retryAfterS),
+    body: envelopeText(entry, answer),
+  }
+}
+
+function headersOf(status: number, retryAfterS = 1): Readonly<Record<string, string>> {
+  if (status === 429 || status === 503) return { ...JSON_HEADERS, 'retry-after': `${retryAfterS}` }
+  return status === 401 ? { ...JSON_HEADERS, 'www-authenticate': 'Bearer' } : JSON_HEADERS
 }
 
 function envelopeText({ kind, corrId }: { kind: string; corrId: string }, { status, data }: Answer): string {
@@ -403,9 +463,4 @@ function envelopeText({ kind, corrId }: { kind: string; corrId: string }, { stat
 
 function labelOf(kind: string): string {
   return isKind(kind) ? kind : 'unknown'
-}
-
-/** Cut, on one line: what came from outside is never repeated whole. */
-function shown(text: string): string {
-  return JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text)
 }

@@ -1,6 +1,5 @@
 // What this package offers, in the order in which its files may import one another.
 
-export { type Credentials, type Denial, type Guard, openGuard } from './auth.ts'
 export * from './config.ts'
 export { storageText } from './database.ts'
 export { type EngineWiring, type OpenEngine, openEngine } from './engine.ts'

@@ -5,15 +5,26 @@
 // L2. The bytes of bodies being read or decided are at most `limits.queue_bytes` together.
 // L3. After a stop no request is read; each one read before is answered, unless the time for that runs out.
 
-import http, { type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import http, {
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from 'node:http'
+import https from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
+import type { SecureContextOptions } from 'node:tls'
 import type { Platform } from '@resonatehq/engine'
-import type { Config } from './config.ts'
+import { bearerOf } from './auth/guard.ts'
+import { type Config, schemeOf } from './config.ts'
 import { POLL_HEADERS, type Poll, type Stream } from './dispatch/poll.ts'
 import { errorOf, type Http, type HttpResponse, isPollPath } from './http.ts'
 import type { Logger } from './log.ts'
 
 export interface Listener {
+  /** From now on new connections are shown this certificate. Only where the configuration asks for TLS. */
+  secure(tls: SecureContextOptions): void
   /** Opens the port and resolves with its number. Rejects with a message for people. */
   start(): Promise<number>
   /** Drains, then closes. False: it took longer than `timeoutMs`, and what was left was cut off. */
@@ -45,7 +56,10 @@ export function createListener(parts: ListenParts): Listener {
   let stopping = false
   let droppedLoggedAt = Number.NEGATIVE_INFINITY
 
-  const server = http.createServer({
+  /** Connections that have not agreed on TLS yet, by their other end. */
+  const handshakes = new Map<string, Socket>()
+  const isSecure = schemeOf(config) === 'https'
+  const server = createServerOf(config, {
     keepAlive: true,
     keepAliveInitialDelay: config['transports.http_poll.keep_alive'],
     keepAliveTimeout: config['server.idle_timeout'],
@@ -57,7 +71,9 @@ export function createListener(parts: ListenParts): Listener {
     connectionsCheckingInterval: Math.max(100, Math.min(1_000, config['server.header_timeout'] / 4)),
   })
   server.maxConnections = config['server.max_connections']
-  server.on('connection', (socket: Socket) => {
+  if (isSecure) server.on('connection', onHandshake)
+  server.on(isSecure ? 'secureConnection' : 'connection', (socket: Socket) => {
+    handshakes.delete(endOf(socket))
     sockets.set(socket, 0)
     socket.once('close', () => {
       sockets.delete(socket)
@@ -69,12 +85,19 @@ export function createListener(parts: ListenParts): Listener {
   server.on('clientError', onClientError)
   server.on('drop', onDrop)
 
+  function onHandshake(socket: Socket): void {
+    const end = endOf(socket)
+    handshakes.set(end, socket)
+    socket.once('close', () => handshakes.delete(end))
+    if (stopping) socket.destroy()
+  }
+
   function onRequest(request: IncomingMessage, response: ServerResponse): void {
     const { socket } = request
     sockets.set(socket, (sockets.get(socket) ?? 0) + 1)
     response.once('close', () => onAnswered(socket))
     const [path, query] = splitUrl(request.url ?? '/')
-    if (request.method === 'GET' && isPollPath(path)) openStream(request, response, path, query)
+    if (request.method === 'GET' && isPollPath(path)) void openStream(request, response, path, query)
     else if (request.method === 'POST' && path === '/') readBody(request, response, path, query)
     else void answer(request, response, { path, query, body: '' })
   }
@@ -145,8 +168,10 @@ export function createListener(parts: ListenParts): Listener {
     response: ServerResponse,
     { path, query, body }: { path: string; query: string; body: Uint8Array | string },
   ): Promise<void> {
-    const { method = 'GET', headers } = request
-    respond(response, await parts.http.handle({ method, path, query, headers, body }), stopping)
+    const { method = 'GET', headers, socket } = request
+    const peer = socket.remoteAddress
+    const asked = { method, path, query, headers, body, ...(peer !== undefined && { peer }) }
+    respond(response, await parts.http.handle(asked), stopping)
   }
 
   function respond(response: ServerResponse, { status, headers, body }: HttpResponse, close: boolean): void {
@@ -172,10 +197,19 @@ export function createListener(parts: ListenParts): Listener {
     return finish
   }
 
-  function openStream(request: IncomingMessage, response: ServerResponse, path: string, query: string): void {
+  async function openStream(
+    request: IncomingMessage,
+    response: ServerResponse,
+    path: string,
+    query: string,
+  ): Promise<void> {
     const { origin, authorization } = request.headers
     const cors = parts.http.corsHeaders(typeof origin === 'string' ? origin : undefined)
-    const opened = parts.poll.open({ path, query, authorization })
+    const asked = { path, query, authorization }
+    const verdict = await parts.poll.identify(asked)
+    // Gone while its token was checked: nobody would ever hear of the end of this connection.
+    if (response.destroyed) return
+    const opened = parts.poll.open(asked, verdict)
     if (typeof opened !== 'function') {
       respond(response, { ...opened, headers: { ...opened.headers, ...cors } }, stopping)
       return
@@ -189,6 +223,8 @@ export function createListener(parts: ListenParts): Listener {
 
   /** What is not HTTP, too large a head, or not sent in time. */
   function onClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+    // Not HTTP where TLS was expected, for example: whatever is written, its other end would not understand.
+    if (!sockets.has(socket)) return void socket.destroy()
     const unanswered = sockets.get(socket) ?? 0
     // An answer here would be taken for that of an earlier request of the same connection (L1).
     const mayAnswer = unanswered === 0 || (unanswered === 1 && receiving.has(socket))
@@ -208,6 +244,7 @@ export function createListener(parts: ListenParts): Listener {
   }
 
   return {
+    secure: (tls) => (server as https.Server).setSecureContext(tls),
     start: () => open(server, { host: config['server.bind'], port: config['server.port'], flag: '--server-port' }),
     stop(timeoutMs) {
       stopping = true
@@ -222,6 +259,7 @@ export function createListener(parts: ListenParts): Listener {
           cancel()
           resolve(drained)
         })
+        for (const socket of handshakes.values()) socket.destroy()
         // Kept for a next request, or opened ahead of a first one.
         for (const [socket, unanswered] of sockets) if (unanswered === 0) socket.destroySoon()
       })
@@ -234,21 +272,32 @@ export interface MetricsSource {
   readonly contentType: string
 }
 
+/** Whether whoever brings this token may scrape. */
+export interface MetricsSecret {
+  isBrought(token: string | undefined): boolean
+}
+
 /** The metrics on a port of their own, so that they can be kept from where the API is open to. */
-export function createMetricsListener(config: Config, metrics: MetricsSource): Listener {
-  const server = http.createServer({ requestTimeout: 10_000, headersTimeout: 5_000 }, async (request, response) => {
-    const [path] = splitUrl(request.url ?? '/')
-    const found = path === '/metrics' && request.method === 'GET'
-    const refusal = errorOf(404, 'Only GET /metrics is here')
-    const answer = found
-      ? { status: 200, headers: { 'content-type': metrics.contentType }, body: await metrics.text() }
-      : refusal
-    response.writeHead(answer.status, { ...answer.headers, 'content-length': Buffer.byteLength(answer.body) })
-    response.end(answer.body)
-  })
+export function createMetricsListener(config: Config, metrics: MetricsSource, secret: MetricsSecret): Listener {
+  const answerTo = async ({ url, method, headers }: IncomingMessage): Promise<HttpResponse> => {
+    if (splitUrl(url ?? '/')[0] !== '/metrics' || method !== 'GET') return errorOf(404, 'Only GET /metrics is here')
+    if (!secret.isBrought(bearerOf(headers.authorization)))
+      return errorOf(401, 'Scrapes need the token of observability.metrics_token_file: Authorization: Bearer')
+    return { status: 200, headers: { 'content-type': metrics.contentType }, body: await metrics.text() }
+  }
+  const server = createServerOf(
+    config,
+    { requestTimeout: 10_000, headersTimeout: 5_000 },
+    async (request, response) => {
+      const answer = await answerTo(request)
+      response.writeHead(answer.status, { ...answer.headers, 'content-length': Buffer.byteLength(answer.body) })
+      response.end(answer.body)
+    },
+  )
   server.maxConnections = 100
   const port = config['observability.metrics_port']
   return {
+    secure: (tls) => (server as https.Server).setSecureContext(tls),
     start: () =>
       open(server, { host: config['observability.metrics_bind'], port, flag: '--observability-metrics-port' }),
     stop: () =>
@@ -257,6 +306,17 @@ export function createMetricsListener(config: Config, metrics: MetricsSource): L
         server.closeAllConnections()
       }),
   }
+}
+
+/** Speaks TLS where the configuration says so, and nothing else then. */
+function createServerOf(config: Config, options: ServerOptions, listener?: RequestListener): Server {
+  if (schemeOf(config) === 'http') return http.createServer(options, listener)
+  return https.createServer({ ...options, handshakeTimeout: config['server.header_timeout'] }, listener)
+}
+
+/** Tells one open connection of a port from all others. */
+function endOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`
 }
 
 function open(server: Server, { host, port, flag }: { host: string; port: number; flag: string }): Promise<number> {

@@ -3,8 +3,8 @@
 // starting is thrown, as an error whose message is for people.
 
 import type { Engine, Platform } from '@resonatehq/engine'
-import { type Guard, openGuard } from './auth.ts'
-import { type Config, serverUrlOf } from './config.ts'
+import { openGuard } from './auth/guard.ts'
+import { type Config, schemeOf, serverUrlOf } from './config.ts'
 import { storageText } from './database.ts'
 import { createPoll } from './dispatch/poll.ts'
 import { createPost } from './dispatch/post.ts'
@@ -14,6 +14,7 @@ import { createHttp } from './http.ts'
 import { createListener, createMetricsListener } from './listen.ts'
 import type { Logger } from './log.ts'
 import { createMetrics } from './metrics.ts'
+import { Security } from './security.ts'
 import { VERSION } from './version.ts'
 
 export interface ServerParts {
@@ -21,7 +22,8 @@ export interface ServerParts {
   readonly logger: Logger
   /** Default: what the configuration describes. */
   readonly openEngine?: OpenEngine
-  readonly guard?: Guard
+  /** Asks for the keys of tokens. Default: the global one. */
+  readonly fetch?: typeof fetch
   /** Metrics of the process itself. Default: yes. */
   readonly processMetrics?: boolean
   /** The version of Node, for metrics. */
@@ -40,11 +42,14 @@ export interface Server {
   start(): Promise<Addresses>
   /** Finishes what is in flight within `server.shutdown_timeout`, then closes. Harmless when called again. */
   stop(): Promise<void>
+  /** Reads certificates, keys and tokens again, and opens the audit file anew. What cannot be used is logged. */
+  reload(): void
 }
 
 export function createServer(config: Config, parts: ServerParts): Server {
   const { platform, logger } = parts
-  const guard = parts.guard ?? openGuard
+  const security = new Security({ config, platform, logger, fetch: parts.fetch ?? globalThis.fetch })
+  const { guard, audit } = security
   const timeoutMs = config['server.shutdown_timeout']
   const metrics = createMetrics({
     build: { version: VERSION, node: parts.node ?? '' },
@@ -53,11 +58,11 @@ export function createServer(config: Config, parts: ServerParts): Server {
   let engine: Engine | undefined
   let stopped: Promise<void> | undefined
 
-  const common = { config, engine: () => engine, guard, platform, logger, metrics }
+  const common = { config, engine: () => engine, guard, audit, platform, logger, metrics }
   const http = createHttp(common)
   const poll = createPoll(common)
   const listener = createListener({ config, http, poll, platform, logger })
-  const metricsListener = createMetricsListener(config, metrics)
+  const metricsListener = createMetricsListener(config, metrics, security.metricsSecret)
   const poster = createPost({
     connectTimeoutMs: config['transports.http_push.connect_timeout'],
     requestTimeoutMs: config['transports.http_push.request_timeout'],
@@ -76,12 +81,22 @@ export function createServer(config: Config, parts: ServerParts): Server {
   async function start(): Promise<Addresses> {
     logger.info({ version: VERSION, storage: storageText(config), debug: config.debug }, 'Server starting')
     if (guard === openGuard) logger.info({}, 'Auth disabled — all requests accepted')
-    // The port first: a second server must find it taken before it touches the store.
-    const port = await listener.start()
+    const port = await startPort()
     await startEngine(port)
-    const url = `http://${reachable(config['server.bind'])}:${port}`
+    const url = `${schemeOf(config)}://${reachable(config['server.bind'])}:${port}`
     logger.info({ url, serverUrl: serverUrlOf(config, port) }, 'Server listening')
     return { url, metricsUrl: await startMetrics() }
+  }
+
+  async function startPort(): Promise<number> {
+    try {
+      await security.start([listener, metricsListener])
+      // The port before the store: a second server must find it taken before it touches that.
+      return await listener.start()
+    } catch (error) {
+      await security.stop()
+      throw error
+    }
   }
 
   async function startEngine(port: number): Promise<void> {
@@ -99,6 +114,7 @@ export function createServer(config: Config, parts: ServerParts): Server {
       engine = opened
     } catch (error) {
       await listener.stop(0)
+      await security.stop()
       throw error
     }
   }
@@ -107,7 +123,7 @@ export function createServer(config: Config, parts: ServerParts): Server {
     if (config['observability.metrics_port'] === 0) return undefined
     try {
       const port = await metricsListener.start()
-      const url = `http://${reachable(config['observability.metrics_bind'])}:${port}/metrics`
+      const url = `${schemeOf(config)}://${reachable(config['observability.metrics_bind'])}:${port}/metrics`
       logger.info({ url }, 'Metrics listening')
       return url
     } catch (error) {
@@ -124,6 +140,7 @@ export function createServer(config: Config, parts: ServerParts): Server {
     poster.close()
     const closed = await inTime(platform, engine.stop(), timeoutMs)
     await metricsListener.stop(0)
+    await security.stop()
     if (!drained || !closed)
       logger.warn({ timeoutMs }, 'Background tasks did not finish within shutdown timeout, forcing exit')
     logger.info({}, 'Server stopped')
@@ -131,6 +148,7 @@ export function createServer(config: Config, parts: ServerParts): Server {
 
   return {
     start,
+    reload: () => security.reload(),
     stop() {
       stopped ??= stop()
       return stopped

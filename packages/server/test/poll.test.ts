@@ -5,8 +5,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Message } from '@resonatehq/protocol'
 import { ManualPlatform } from '../../engine/test/manual-platform.ts'
+import { ANYONE } from '../src/auth/caller.ts'
+import { openGuard } from '../src/auth/guard.ts'
 import { createPoll, type Stream } from '../src/dispatch/poll.ts'
-import { openGuard, silentLogger } from '../src/index.ts'
+import { silentLogger } from '../src/index.ts'
 import { createMetrics } from '../src/metrics.ts'
 import { ask, configOf, create, FakeEngine, startServer } from './world.ts'
 
@@ -51,14 +53,14 @@ function open(flags: Record<string, unknown> = {}) {
   }
   const poll = createPoll(parts)
   const connect = (path: string, query = '') => {
-    const attach = poll.open({ path, query, authorization: undefined })
+    const attach = poll.open({ path, query, authorization: undefined }, ANYONE)
     assert.ok(typeof attach === 'function', JSON.stringify(attach))
     const stream = new FakeStream()
     const ended = attach(stream)
     return { stream, ended, port: engine.ports.at(-1) as NonNullable<(typeof engine.ports)[0]> }
   }
   const refused = (path: string, query = '') => {
-    const response = poll.open({ path, query, authorization: undefined })
+    const response = poll.open({ path, query, authorization: undefined }, ANYONE)
     assert.ok(typeof response !== 'function')
     return response
   }

@@ -9,7 +9,9 @@
 
 import type { Engine, Platform, WorkerPort } from '@resonatehq/engine'
 import { idProblem, type Message } from '@resonatehq/protocol'
-import { bearerOf, type Guard } from '../auth.ts'
+import { connectionDenial } from '../auth/access.ts'
+import { type Caller, type Denial, isDenial, type Verdict } from '../auth/caller.ts'
+import { bearerOf, type Guard } from '../auth/guard.ts'
 import type { Config } from '../config.ts'
 import { type HttpResponse, refusalOf } from '../http.ts'
 import type { Logger } from '../log.ts'
@@ -35,8 +37,10 @@ export interface PollRequest {
 export type Attach = (stream: Stream) => () => void
 
 export interface Poll {
+  /** Who asks. */
+  identify(request: PollRequest): Verdict | Promise<Verdict>
   /** What this request asks for: a stream, or the refusal to answer it with. */
-  open(request: PollRequest): Attach | HttpResponse
+  open(request: PollRequest, verdict: Verdict): Attach | HttpResponse
   readonly connections: number
   /** Refuses new connections and ends all open ones. */
   stop(): void
@@ -63,6 +67,9 @@ export const POLL_HEADERS: Readonly<Record<string, string>> = {
 const PRESENCE = ['sdk', 'version', 'host', 'functions'] as const
 
 const COMMENT = ':\n\n'
+
+/** A timer of Node cannot wait longer. */
+const TIMER_MAX_MS = 2 ** 31 - 1
 
 /** The keep-alive is due this many times a window, so that no comment is later than the window. */
 const SWEEPS_PER_WINDOW = 5
@@ -196,7 +203,7 @@ export function createPoll(parts: PollParts): Poll {
     cancelSweep = undefined
   }
 
-  function attach(engine: Engine, asked: Asked, stream: Stream): () => void {
+  function attach(engine: Engine, { asked, caller }: { asked: Asked; caller: Caller }, stream: Stream): () => void {
     const connection: Connection = {
       port: { ...asked, send: (message) => send(connection, message) },
       stream,
@@ -217,19 +224,44 @@ export function createPoll(parts: PollParts): Poll {
     logger.debug({ group: asked.group, pid: asked.pid, capacity: asked.capacity }, 'Worker connected')
     const { drained, ended } = engine.connect(connection.port)
     connection.drained = drained
-    return () => end(connection, ended)
+    const cancelExpiry = endAt(caller.expiresAt, () => expire(connection, ended))
+    return () => {
+      cancelExpiry()
+      end(connection, ended)
+    }
+  }
+
+  /** A worker whose token has run out comes back with a new one, or not at all. What it holds stays its own meanwhile. */
+  function endAt(expiresAt: number | null, expired: () => void): () => void {
+    if (expiresAt === null) return () => {}
+    const leftMs = expiresAt - platform.now()
+    let cancel = platform.timer(Math.min(leftMs, TIMER_MAX_MS), () => {
+      if (leftMs > TIMER_MAX_MS) cancel = endAt(expiresAt, expired)
+      else expired()
+    })
+    return () => cancel()
+  }
+
+  function expire(connection: Connection, disconnect: () => void): void {
+    const { group, pid } = connection.port
+    logger.info({ group, pid }, 'The token of a worker has expired, closing its connection')
+    writePending(connection)
+    connection.stream.end()
+    end(connection, disconnect)
   }
 
   return {
-    open(request) {
+    identify: (request) => parts.guard.identify(bearerOf(request.authorization)),
+    open(request, verdict) {
       const engine = parts.engine()
       if (!config['transports.http_poll.enabled'])
         return refusalOf('poll', 404, 'Worker connections are switched off (transports.http_poll.enabled)')
       if (!engine || stopped) return refusalOf('poll', 503, 'The server is starting or stopping. Try again.')
       const asked = askedBy(request)
       if (typeof asked === 'string') return refusalOf('poll', 400, asked)
-      const denial = parts.guard.connection({ token: bearerOf(request.authorization) }, asked.group, asked.pid)
-      if (denial) return refusalOf('poll', denial.status, denial.message)
+      if (isDenial(verdict)) return denied(verdict)
+      const denial = connectionDenial(verdict, asked.group)
+      if (denial) return denied(denial)
       const most = config['transports.http_poll.max_connections']
       if (connections.size >= most)
         return refusalOf(
@@ -237,7 +269,7 @@ export function createPoll(parts: PollParts): Poll {
           503,
           `${most} workers are connected, the most this server takes (transports.http_poll.max_connections)`,
         )
-      return (stream) => attach(engine, asked, stream)
+      return (stream) => attach(engine, { asked, caller: verdict }, stream)
     },
     get connections() {
       return connections.size
@@ -250,6 +282,10 @@ export function createPoll(parts: PollParts): Poll {
       }
     },
   }
+}
+
+function denied({ status, message, retryAfterS }: Denial): HttpResponse {
+  return refusalOf('poll', status, message, retryAfterS)
 }
 
 /** A comment holds no message: it is only there to be flushed or not. */

@@ -1,0 +1,140 @@
+// What a caller may do: one row a kind of request, so that the compiler asks for a new one, and the rules that hold its ids
+// and addresses against the caller's scope. Which ids a request names is the machine's to say.
+// Decided from the request alone, before any row is read: a refusal tells nothing about what exists.
+
+import { covers, type Kind, namesOf, parseAddress, quote, type Request, type Scope } from '@resonatehq/protocol'
+import type { Caller, Denial, Role } from './caller.ts'
+
+/** `read` changes nothing. `work` is what applications and workers do. `operate` is for people. */
+export type Right = 'read' | 'work' | 'operate' | 'debug'
+
+interface Rule {
+  readonly right: Right
+  /** Whose requests of this kind are written to the audit log. */
+  readonly audited: 'all' | 'operators' | 'none'
+  /** About all that is stored: not for a caller who is confined to a part of it. */
+  readonly isWhole?: true
+}
+
+const read: Rule = { right: 'read', audited: 'none' }
+const work: Rule = { right: 'work', audited: 'none' }
+const operate: Rule = { right: 'operate', audited: 'all' }
+const debug: Rule = { right: 'debug', audited: 'all' }
+
+const RULES: { readonly [K in Kind]: Rule } = {
+  'promise.get': read,
+  'promise.create': work,
+  'promise.settle': { right: 'work', audited: 'operators' },
+  'promise.register_callback': work,
+  'promise.register_listener': work,
+  'promise.search': read,
+
+  'task.get': read,
+  'task.create': work,
+  'task.acquire': work,
+  'task.release': work,
+  'task.suspend': work,
+  'task.fulfill': work,
+  'task.fence': work,
+  'task.heartbeat': work,
+  'task.halt': operate,
+  'task.continue': operate,
+  'task.search': read,
+
+  'schedule.get': read,
+  'schedule.create': work,
+  'schedule.delete': { right: 'work', audited: 'all' },
+  'schedule.search': read,
+
+  'retention.preview': { right: 'operate', audited: 'none', isWhole: true },
+  'backup.create': { ...operate, isWhole: true },
+
+  'promise.explain': read,
+  'worker.search': read,
+  'group.search': read,
+
+  'debug.start': debug,
+  'debug.stop': debug,
+  'debug.reset': debug,
+  'debug.tick': debug,
+  'debug.snap': debug,
+}
+
+const RIGHTS: Readonly<Record<Role, readonly Right[]>> = {
+  admin: ['read', 'work', 'operate', 'debug'],
+  operator: ['read', 'work', 'operate'],
+  worker: ['read', 'work'],
+  'read-only': ['read'],
+}
+
+/** A token that names no role has always been good for everything within its prefix. */
+const WITHOUT_ROLE: readonly Right[] = RIGHTS.operator
+
+/** Why this caller may not ask for this kind, whatever the request names. */
+export function kindDenial(caller: Caller, kind: Kind): Denial | undefined {
+  return rightDenial(caller, RULES[kind].right, kind)
+}
+
+/** Why this caller may not ask this. */
+export function requestDenial(caller: Caller, request: Request): Denial | undefined {
+  const { scope } = caller
+  if (scope === null) return undefined
+  if (RULES[request.kind].isWhole)
+    return forbidden(`${request.kind} is about all ids, and the token is for those below ${prefixesOf(scope)}`)
+  const { ids, addresses } = namesOf(request)
+  const foreign = ids.find((id) => !covers(scope, id))
+  if (foreign !== undefined)
+    return forbidden(`The token is for ids below ${prefixesOf(scope)}, not for ${quote(foreign)}`)
+  const unreachable = addresses.find((address) => !mayReach(caller, address))
+  return unreachable === undefined ? undefined : forbidden(addressMessage(caller, unreachable))
+}
+
+/** Why a worker with this token may not connect in this group. */
+export function connectionDenial(caller: Caller, group: string): Denial | undefined {
+  const denial = rightDenial(caller, 'work', 'worker connections')
+  if (denial || caller.groups === null || covers(caller.groups, group)) return denial
+  return forbidden(
+    `The token is for groups below ${prefixesOf(caller.groups)}, not for ${quote(group)} (claim targets)`,
+  )
+}
+
+/** Whether this request of this caller belongs in the audit log. */
+export function isAudited(caller: Caller, kind: Kind): boolean {
+  const { audited } = RULES[kind]
+  if (audited !== 'operators') return audited === 'all'
+  return caller.role === 'operator' || (caller.role === 'admin' && caller.expiresAt !== null)
+}
+
+function rightDenial({ role }: Caller, right: Right, what: string): Denial | undefined {
+  const rights = role === null ? WITHOUT_ROLE : RIGHTS[role]
+  return rights.includes(right) ? undefined : forbidden(`The role ${role ?? 'of this token'} is not good for ${what}`)
+}
+
+/** What nobody could route is for the rules of the protocol to refuse. */
+function mayReach({ groups, urls }: Caller, text: string): boolean {
+  const address = parseAddress(text)
+  if (address === null) return true
+  if (address.kind !== 'push') return groups === null || covers(groups, address.group)
+  return urls.some((allowed) => isBelow(allowed, address.url))
+}
+
+/** Compared as they will be asked for: parsed, so that neither dots nor a user name lead elsewhere. */
+function isBelow(allowed: URL, text: string): boolean {
+  const url = URL.parse(text)
+  if (url === null || url.protocol !== allowed.protocol || url.host !== allowed.host) return false
+  const folder = allowed.pathname.endsWith('/') ? allowed.pathname : `${allowed.pathname}/`
+  return url.pathname === allowed.pathname || url.pathname.startsWith(folder)
+}
+
+function addressMessage({ groups, urls }: Caller, address: string): string {
+  const where = [...(groups?.prefixes ?? []).map((group) => `poll://…@${group}`), ...urls.map(String)]
+  return `The token is for the addresses ${where.map(quote).join(', ')}, not for ${quote(address)} (claim targets)`
+}
+
+function prefixesOf({ prefixes }: Scope): string {
+  return prefixes.map(quote).join(', ')
+}
+
+function forbidden(message: string): Denial {
+  return { status: 403, message }
+}
