@@ -156,9 +156,9 @@ export class Delivery {
     const owed = await this.#options.store.unblocks({ queues: queuesOf(worker), limit: OWED_PAGE })
     const refused = owed.findIndex(({ row, promise }) => !this.#unblock(row.address, promise))
     const sent = refused < 0 ? owed : owed.slice(0, refused)
-    await this.#options.lane.settled(sent.map(({ row }) => handedOver(row.id, row.address)))
+    const isNoted = await this.#options.lane.settled(sent.map(({ row }) => handedOver(row.id, row.address)))
     // What was refused waits until its connection has drained, or for the next one.
-    return refused < 0 && owed.length === OWED_PAGE
+    return isNoted && refused < 0 && owed.length === OWED_PAGE
   }
 
   /** Pushes what is owed to URLs and is not under way already. */

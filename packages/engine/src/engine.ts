@@ -14,6 +14,7 @@ import {
 import type { Store } from '@resonatehq/store'
 import type { Entry, Executed, Outgoing } from './batch.ts'
 import { type Connected, Delivery, type Push, type WorkerPort } from './delivery.ts'
+import { Health } from './health.ts'
 import { Lane, type LaneLimits } from './lane.ts'
 import { type EngineObserver, type EngineStats, NO_OBSERVER, type Vitals } from './observer.ts'
 import { Placement, queuesOf } from './placement.ts'
@@ -55,7 +56,7 @@ export interface Engine {
   report(pid: string, vitals: Vitals): void
   /** A worker connected. */
   connect(port: WorkerPort): Connected
-  /** Resolves while the store answers. */
+  /** Resolves while requests are carried out. */
   ping(): Promise<void>
   /** The stored gauges and totals by name. */
   counters(): Promise<Map<string, number>>
@@ -81,6 +82,10 @@ const PRESENCE_EVERY_MS = 5_000
 const HEARTBEAT_PIECE = 500
 /** How often old messages are looked for, ms. */
 const RETENTION_EVERY_MS = 60_000
+/** Workers that are welcomed at a time after an outage. */
+const WELCOME_PIECE = 100
+/** Changes nothing, and takes the way of all requests through the store: its id stands for no promise. */
+const PROBE: readonly Entry[] = [{ kind: 'wake', id: 'resonate:probe' }]
 
 export function createEngine(options: EngineOptions): Engine {
   return new StoreEngine(options)
@@ -90,11 +95,14 @@ class StoreEngine implements Engine {
   readonly #options: EngineOptions
   readonly #store: Store
   readonly #placement: Placement
+  readonly #health: Health
   readonly #lane: Lane
   readonly #timers: Timers
   readonly #delivery: Delivery
   readonly #retention: Retention
   readonly #server: string
+  /** Worker connections that are open. */
+  readonly #ports = new Set<WorkerPort>()
   readonly #messageRetentionMs: number
   /** Queues that are being read; true: asked again meanwhile. */
   readonly #pulling = new Map<string, boolean>()
@@ -110,6 +118,7 @@ class StoreEngine implements Engine {
     this.#messageRetentionMs = options.messageRetentionMs ?? 24 * 3_600_000
     const canPush = options.push !== undefined
     const placement = new Placement({ canPush })
+    const health = new Health({ platform, log, recovered: () => void this.#recovered() })
     const lane = new Lane({
       store,
       machine,
@@ -118,10 +127,12 @@ class StoreEngine implements Engine {
       log,
       limits: { ...DEFAULT_LANE, ...options.limits },
       dispatcher: placement,
+      health,
       committed: (outgoing, armedAt) => this.#committed(outgoing, armedAt),
       trace: options.trace,
     })
     this.#placement = placement
+    this.#health = health
     this.#lane = lane
     this.#delivery = new Delivery({
       store,
@@ -145,7 +156,7 @@ class StoreEngine implements Engine {
       store,
       lane,
       platform,
-      log,
+      health,
       sweepMaxMs: SWEEP_MAX_MS,
       sweepLimit: SWEEP_LIMIT,
       canPush,
@@ -170,8 +181,8 @@ class StoreEngine implements Engine {
     await this.#store.close()
   }
 
-  ping(): Promise<void> {
-    return this.#store.ping()
+  async ping(): Promise<void> {
+    if (!(await this.#lane.settled(PROBE))) throw new Error('the store does not answer')
   }
 
   counters(): Promise<Map<string, number>> {
@@ -240,34 +251,42 @@ class StoreEngine implements Engine {
   }
 
   connect(port: WorkerPort): Connected {
-    let isOpen = true
+    this.#ports.add(port)
     this.#delivery.open(port)
-    void this.#welcome(port, () => isOpen).catch((error: unknown) => {
-      this.#options.log.error(
-        { err: error, pid: port.pid },
-        'a worker could not be registered; it gets work when it reconnects',
-      )
-    })
+    this.#welcome(port)
     return {
       drained: () => {
-        if (isOpen) this.#refill(port)
+        if (this.#ports.has(port)) this.#refill(port)
       },
       ended: () => {
-        if (!isOpen) return
-        isOpen = false
-        this.#farewell(port)
+        if (this.#ports.delete(port)) this.#farewell(port)
       },
     }
   }
 
-  async #welcome(port: WorkerPort, isOpen: () => boolean): Promise<void> {
+  /** Where the store fails, all are welcomed again when it answers. */
+  #welcome(port: WorkerPort): Promise<void> {
+    return this.#register(port).catch((error: unknown) => this.#health.failed(error))
+  }
+
+  /** After an outage: what only this server knows is told; and what is in its workers' hands, or for them, is read anew. */
+  async #recovered(): Promise<void> {
+    this.#lane.repeatOwed()
+    const ports = [...this.#ports]
+    for (let from = 0; from < ports.length && !this.#health.isFailing; from += WELCOME_PIECE) {
+      const open = ports.slice(from, from + WELCOME_PIECE).filter((port) => this.#ports.has(port))
+      await Promise.all(open.map((port) => this.#welcome(port)))
+    }
+  }
+
+  async #register(port: WorkerPort): Promise<void> {
     const { group, pid, capacity = null, info = {} } = port
     const now = await this.#store.now()
     const row = { server: this.#server, group, pid, capacity, info, seenAt: now, goneAt: null, beat: null }
     this.#lane.submit([{ kind: 'input', input: { kind: 'worker.connect', data: { row } } }])
     await this.#lane.between(async () => {
       const inHand = await this.#store.inHand({ worker: pid, now: await this.#store.now() })
-      if (isOpen()) this.#placement.add({ group, pid, capacity, info }, inHand)
+      if (this.#ports.has(port)) this.#placement.add({ group, pid, capacity, info }, inHand)
     })
     for (const queue of queuesOf(port)) this.#pull(queue)
     await this.#delivery.catchUp(port)
@@ -277,12 +296,7 @@ class StoreEngine implements Engine {
   #refill(port: WorkerPort): void {
     for (const queue of this.#placement.drained(port)) this.#pull(queue)
     if (!this.#delivery.isBehind(port)) return
-    void this.#delivery.catchUp(port).catch((error: unknown) => {
-      this.#options.log.error(
-        { err: error, pid: port.pid },
-        'owed messages could not be read; they go out when it reconnects',
-      )
-    })
+    void this.#delivery.catchUp(port).catch((error: unknown) => this.#health.failed(error))
   }
 
   #farewell(port: WorkerPort): void {
@@ -316,7 +330,7 @@ class StoreEngine implements Engine {
     void this.#pullAll(queue).then(done, (error: unknown) => {
       this.#pulling.delete(queue)
       this.#placement.leftover(queue)
-      this.#options.log.error({ err: error, queue }, 'reading ready tasks failed; trying again with the next change')
+      this.#health.failed(error)
     })
   }
 
@@ -327,13 +341,16 @@ class StoreEngine implements Engine {
       this.#placement.reading(queue)
       const tasks = await this.#store.ready({ queues: [queue], now: await this.#store.now(), limit })
       if (tasks.length === limit) this.#placement.leftover(queue)
-      await this.#lane.settled(tasks.map(({ id }): Entry => ({ kind: 'place', id })))
+      const isPlaced = await this.#lane.settled(tasks.map(({ id }): Entry => ({ kind: 'place', id })))
+      if (!isPlaced) return this.#placement.leftover(queue)
       if (tasks.length < limit) return
     }
   }
 
   /** What is looked at from time to time, along with the timers. */
   async #swept(now: number): Promise<void> {
+    // Whoever sends requests stays away from a server that fails: it asks by itself.
+    if (this.#health.isFailing) await this.#lane.settled(PROBE)
     if (!this.#delivery.isEmpty && now - this.#seenAt >= PRESENCE_EVERY_MS) {
       this.#seenAt = now
       await this.#lane.settled([{ kind: 'input', input: { kind: 'server.seen', data: { server: this.#server } } }])

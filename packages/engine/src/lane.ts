@@ -1,11 +1,13 @@
 // The lane. Requests gather while the previous batch commits; then one load, all decisions in memory, one write.
 // L1. At most one batch is in flight. L2. Entries are decided in arrival order; a group that was submitted together stays
 // together. L3. No answer and no message leaves before the commit that made it true. L4. What waits is bounded: past
-// `queueMax` requests are refused with 503; the server's own steps are few and always taken.
+// `queueMax` requests are refused with 503; the server's own steps are few and always taken. L5. While the store fails nobody
+// waits longer than one batch takes to fail: with it everything that waits is refused.
 
 import { type Answer, addFootprint, type Changes, type Input, type MachineConfig, Needs } from '@resonatehq/protocol'
-import type { Store, Transaction } from '@resonatehq/store'
+import { LostRace, type Store, type Transaction } from '@resonatehq/store'
 import { Batch, type Dispatcher, type Entry, type Executed, type Outgoing, Uncovered } from './batch.ts'
+import type { Health } from './health.ts'
 import type { EngineObserver } from './observer.ts'
 import type { Log, Platform } from './platform.ts'
 
@@ -23,6 +25,7 @@ export interface LaneOptions {
   readonly platform: Platform
   readonly dispatcher: Dispatcher
   readonly observer: EngineObserver
+  readonly health: Health
   readonly log: Log
   /** After each commit: what may leave now, and when something becomes due. */
   readonly committed: (outgoing: Outgoing, armedAt: number | null) => void
@@ -34,6 +37,7 @@ interface Group {
   readonly entries: readonly Entry[]
   /** Runs by itself between two batches, instead of entries. */
   readonly quiet?: () => Promise<void>
+  readonly refused?: (error: unknown) => void
   /** Nothing that was submitted later goes before it. */
   readonly isBarrier?: boolean
   /** Told whether the entries were committed. */
@@ -51,6 +55,8 @@ interface Attempt {
 export class Lane {
   readonly #options: LaneOptions
   readonly #queue: Group[] = []
+  /** Steps to repeat when the store answers again. */
+  readonly #owed: Entry[] = []
   #waiting = 0
   #isRunning = false
   #idle: (() => void)[] = []
@@ -105,8 +111,12 @@ export class Lane {
 
   #quiet<T>(work: () => Promise<T>, isBarrier: boolean): Promise<T> {
     return new Promise((resolve, reject) => {
-      const quiet = () => work().then(resolve, reject)
-      this.#push({ entries: [], quiet, isBarrier, enteredAt: this.#options.platform.ticks() })
+      const quiet = () =>
+        work().then(resolve, (error: unknown) => {
+          reject(error)
+          throw error
+        })
+      this.#push({ entries: [], quiet, refused: reject, isBarrier, enteredAt: this.#options.platform.ticks() })
     })
   }
 
@@ -127,14 +137,24 @@ export class Lane {
   async #run(): Promise<void> {
     while (this.#queue.length > 0) {
       const groups = this.#take()
-      const batch = groups.filter(({ quiet }) => !quiet)
-      if (batch.length > 0) await this.#execute(batch)
-      for (const { quiet } of groups) await quiet?.()
+      await this.#carryOut(groups)
       // A macrotask, so that what arrived meanwhile is read and joins the next batch.
       await new Promise<void>((resolve) => this.#options.platform.defer(resolve))
     }
     this.#isRunning = false
     for (const resolve of this.#idle.splice(0)) resolve()
+  }
+
+  async #carryOut(groups: readonly Group[]): Promise<void> {
+    let batch = groups.filter(({ quiet }) => !quiet)
+    const between = groups.filter(({ quiet }) => quiet)
+    try {
+      if (batch.length > 0) await this.#execute(batch)
+      batch = []
+      for (let next = between.shift(); next; next = between.shift()) await next.quiet?.()
+    } catch (error) {
+      this.#failed([...batch, ...between], error)
+    }
   }
 
   #take(): Group[] {
@@ -159,19 +179,15 @@ export class Lane {
     const needs = this.#needsOf(entries)
     const { platform, observer } = this.#options
     const startedAt = platform.ticks()
-    try {
-      const { batch, changes, loadMs, commitMs } = await this.#attempt(entries, needs)
-      const waitMs = startedAt - (groups[0]?.enteredAt ?? startedAt)
-      observer.batch({ requests: entries.length, waitMs, loadMs, commitMs })
-      this.#options.trace?.(batch.executed)
-      batch.answer()
-      this.#options.committed(batch.outgoing, armedAt(changes))
-      this.submit(batch.later)
-      for (const group of groups) group.settled?.(true)
-    } catch (error) {
-      this.#refuse(entries, error)
-      for (const group of groups) group.settled?.(false)
-    }
+    const { batch, changes, loadMs, commitMs } = await this.#attempt(entries, needs)
+    const waitMs = startedAt - (groups[0]?.enteredAt ?? startedAt)
+    observer.batch({ requests: entries.length, waitMs, loadMs, commitMs })
+    this.#options.trace?.(batch.executed)
+    batch.answer()
+    this.#options.committed(batch.outgoing, armedAt(changes))
+    this.submit(batch.later)
+    for (const group of groups) group.settled?.(true)
+    this.#options.health.answered()
   }
 
   #needsOf(entries: readonly Entry[]): Needs {
@@ -195,6 +211,7 @@ export class Lane {
   /** One go, or several: where rows outside the locked ones were needed, everything is decided again under all the locks. */
   async #attempt(entries: readonly Entry[], needs: Needs, { isRehearsal = false } = {}): Promise<Attempt> {
     const { store, platform } = this.#options
+    let races = 0
     for (;;) {
       const startedAt = platform.ticks()
       const transaction = await store.begin(needs)
@@ -210,8 +227,9 @@ export class Lane {
         return { batch, changes, loadMs, commitMs: platform.ticks() - decidedAt }
       } catch (error) {
         batch.revert()
-        if (!(error instanceof Uncovered)) throw error
         await transaction.rollback()
+        if (error instanceof LostRace && races++ < RACES_MAX) continue
+        if (!(error instanceof Uncovered)) throw error
         for (const id of error.needs.ids) needs.ids.add(id)
         for (const id of error.needs.waiters) needs.waiters.add(id)
       }
@@ -226,13 +244,43 @@ export class Lane {
   }
 
   /** The store failed, or the outcome of the commit is unknown: never answered as a failure that did not happen. */
-  #refuse(entries: readonly Entry[], error: unknown): void {
-    this.#options.log.error({ err: error }, 'a batch failed in the store')
-    const data = 'the store did not answer, and the outcome of this request is unknown: ask again'
-    const answer: Answer = { status: 503, data }
-    for (const entry of entries) if (entry.kind === 'input') entry.answer?.(answer)
+  #refuse(groups: readonly Group[], error: unknown): void {
+    for (const { entries, settled, refused } of groups) {
+      for (const entry of entries) {
+        if (entry.kind !== 'input') continue
+        if (entry.answer) entry.answer(SILENT)
+        else if (OWED.has(entry.input.kind) && this.#owed.length < OWED_MAX) this.#owed.push(entry)
+      }
+      settled?.(false)
+      refused?.(error)
+    }
+  }
+
+  /** L5. */
+  #failed(groups: readonly Group[], error: unknown): void {
+    this.#waiting = 0
+    this.#options.health.failed(error)
+    this.#refuse([...groups, ...this.#queue.splice(0)], error)
+  }
+
+  /** Submits again what was refused, and nobody would ask for again. */
+  repeatOwed(): void {
+    this.submit(this.#owed.splice(0))
   }
 }
+
+const SILENT: Answer = {
+  status: 503,
+  data: 'the store did not answer, and the outcome of this request is unknown: ask again',
+}
+
+/** What only this server knows: who left it, and what was written to a connection that has ended. All else is in the rows. */
+const OWED: ReadonlySet<string> = new Set(['worker.disconnect', 'unblock.requeue'])
+/** Without the rest leases end by their time, as when the server itself had gone. */
+const OWED_MAX = 10_000
+
+/** How often a batch is begun again after another server won. */
+const RACES_MAX = 5
 
 /** The earliest instant at which something that this batch wrote becomes due. */
 function armedAt({ promises, tasks, schedules }: Changes): number | null {

@@ -6,14 +6,15 @@ import type { Step } from '@resonatehq/protocol'
 import { WORKER_FORGET_MS } from '@resonatehq/protocol'
 import type { DueMark, Store } from '@resonatehq/store'
 import type { Entry } from './batch.ts'
+import type { Health } from './health.ts'
 import type { Lane } from './lane.ts'
-import type { Log, Platform } from './platform.ts'
+import type { Platform } from './platform.ts'
 
 export interface TimersOptions {
   readonly store: Store
   readonly lane: Lane
   readonly platform: Platform
-  readonly log: Log
+  readonly health: Health
   /** Longest sleep between two looks at the store, ms. */
   readonly sweepMaxMs: number
   /** Ids of one kind in one look. */
@@ -78,7 +79,7 @@ export class Timers {
   }
 
   async #sweep(): Promise<void> {
-    const { store, platform, log, sweepMaxMs } = this.#options
+    const { store, platform, health, sweepMaxMs } = this.#options
     try {
       const now = await store.now()
       const isMore = await this.#fireDue(now)
@@ -86,7 +87,7 @@ export class Timers {
       const nextAt = isMore ? now : ((await store.nextDueAt(now)) ?? Number.POSITIVE_INFINITY)
       this.#rearm(Math.min(nextAt, now + sweepMaxMs))
     } catch (error) {
-      log.error({ err: error }, 'looking for what is due failed; trying again')
+      health.failed(error)
       this.#rearm(platform.now() + sweepMaxMs)
     }
   }

@@ -409,7 +409,7 @@ test('a store that fails is answered 503 and nothing that was told is taken back
   isBroken = false
   assert.equal((await bench.engine.submit({ kind: 'promise.get', data: { id: 'a' } })).status, 404)
   assert.equal((await bench.engine.submit(create)).status, 200)
-  assert.deepEqual(failures, ['a batch failed in the store'])
+  assert.deepEqual(failures, ['The store failed: until it answers again, requests get 503'])
 })
 
 test('past the queue limit requests are refused with 503 and the rest is answered', async (t) => {

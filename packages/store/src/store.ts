@@ -26,7 +26,16 @@ export interface Transaction {
   load(needs: Needs): Promise<Loaded>
   /** Writes all changes, or none. Ends the transaction either way. */
   commit(changes: Changes): Promise<void>
+  /** Ends the transaction, where it has not ended. Whatever failed, this is called or `commit` was. */
   rollback(): Promise<void>
+}
+
+/** Two servers met, and this one's transaction was undone: begin again. */
+export class LostRace extends Error {
+  constructor(message: string) {
+    super(message)
+    this.name = 'LostRace'
+  }
 }
 
 /** Ids whose time has come, earliest first. */

@@ -36,6 +36,7 @@ import type {
   StoreStats,
   Transaction,
 } from '../store.ts'
+import { LostRace } from '../store.ts'
 import {
   beginText,
   type ConnectionSettings,
@@ -155,20 +156,28 @@ class PostgresStore implements Store {
 
   #transaction(client: pg.PoolClient, begun: Pick<Transaction, 'now' | 'loaded' | 'covers'>): Transaction {
     const send = this.#sender(client)
+    let isOver = false
+    const end = (isBroken: boolean) => {
+      if (!isOver) client.release(isBroken)
+      isOver = true
+    }
+    const failed = (error: unknown): never => {
+      end(true)
+      throw faultOf(error)
+    }
     return {
       ...begun,
-      load: (more) => this.#load(send, more),
+      load: (more) => this.#load(send, more).catch(failed),
       commit: async (changes) => {
-        await this.#orClose(client, async () => {
-          await this.#commit(client, changes)
-          client.release()
-        })
+        await this.#commit(client, changes).catch(failed)
+        end(false)
         await this.#floor.kept()
       },
       rollback: async () => {
+        if (isOver) return
         await client.query('rollback').then(
-          () => client.release(),
-          () => client.release(true),
+          () => end(false),
+          () => end(true),
         )
         await this.#floor.kept()
       },
@@ -181,7 +190,7 @@ class PostgresStore implements Store {
       return await work()
     } catch (error) {
       client.release(true)
-      throw error
+      throw faultOf(error)
     }
   }
 
@@ -501,6 +510,12 @@ async function all<T extends readonly unknown[]>(promises: T): Promise<{ -readon
 async function promisesOf(send: Send, ids: readonly string[]): Promise<Map<string, PromiseRow>> {
   if (ids.length === 0) return new Map()
   return new Map((await send('promises', ids)).map(readPromise).map((row) => [row.id, row]))
+}
+
+/** Deadlocks and conflicts of snapshots: the database has undone one of two that met, and asks for it again. */
+function faultOf(error: unknown): unknown {
+  const { code } = error as { code?: string }
+  return code === '40P01' || code === '40001' ? new LostRace((error as Error).message) : error
 }
 
 function writeWorkers(send: Send, effects: Changes['workers']): Promise<unknown>[] {
