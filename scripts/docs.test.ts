@@ -20,11 +20,14 @@ import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { delimiter, dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { createServer, loadConfig, nodePlatform, openEngine, silentLogger } from '@resonatehq/server'
+import { sidebar } from '../docs/.vitepress/sidebar.ts'
 import { referencePages } from './reference.ts'
 import { type Snippet, snippetsOf } from './snippets.ts'
 
 const ROOT = join(import.meta.dirname, '..')
-const PAGES = ['README.md', ...globSync('docs/**/*.md', { cwd: ROOT }).sort()]
+/** Pages of the site, which is built with tools of its own. */
+const SITE = globSync('docs/**/*.md', { cwd: ROOT, exclude: ['docs/node_modules/**'] }).sort()
+const PAGES = ['README.md', ...SITE]
 
 /** A command that takes longer is ended, and counts as failed. */
 const COMMAND_TIMEOUT_MS = 60_000
@@ -73,6 +76,11 @@ for (const [name, text] of Object.entries(referencePages())) {
     assert.equal(written, text, 'Run: node scripts/reference.ts')
   })
 }
+
+test('every page of the site is in its sidebar', () => {
+  const listed = sidebar.flatMap(({ items }) => items.map(({ link }) => `docs${link}.md`))
+  assert.deepEqual(listed.sort(), SITE.filter((page) => page !== 'docs/index.md').sort())
+})
 
 test('every link of the documentation leads to a file', () => {
   const pages = [...PAGES, 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'AGENTS.md', 'STYLE.md', 'CHANGELOG.md']

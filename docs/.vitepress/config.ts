@@ -1,0 +1,35 @@
+// How the pages of docs/ become a site: VitePress, its default look, search without a service. What a page says is in the
+// page; this file must never hold text of its own.
+
+import { posix } from 'node:path'
+import { defineConfig } from 'vitepress'
+import { sidebar } from './sidebar.ts'
+
+export default defineConfig({
+  title: 'Resonate',
+  description: 'Durable functions that survive crashes, and groups of workers that scale by starting more of them.',
+  cleanUrls: true,
+  themeConfig: {
+    sidebar: sidebar.map(({ text, items }) => ({ text, items: [...items] })),
+    search: { provider: 'local' },
+    outline: [2, 3],
+  },
+  markdown: {
+    // Pages are read in the repository too, and link to files outside of this folder, which the site does not have.
+    config(md) {
+      md.core.ruler.push('outside', ({ tokens, env }) => {
+        for (const { children } of tokens) {
+          let isOutside = false
+          for (const token of children ?? []) {
+            const href = token.type === 'link_open' ? token.attrGet('href') : null
+            if (href !== null) isOutside = posix.join(posix.dirname(env.relativePath), href).startsWith('..')
+            if (!isOutside || !token.type.startsWith('link_')) continue
+            token.tag = 'span'
+            if (href !== null) token.attrs = [['title', `in the repository: ${href.replaceAll('../', '')}`]]
+            token.type = token.type === 'link_open' ? 'outside_open' : 'outside_close'
+          }
+        }
+      })
+    },
+  },
+})

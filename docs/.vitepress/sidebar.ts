@@ -1,0 +1,25 @@
+// The pages of the site, in the order in which they are read. A test holds this list against the folder.
+
+export interface Section {
+  readonly text: string
+  readonly items: readonly { readonly text: string; readonly link: string }[]
+}
+
+export const sidebar: readonly Section[] = [
+  {
+    text: 'Start',
+    items: [
+      { text: 'Getting started', link: '/start' },
+      { text: 'Concepts', link: '/concepts' },
+      { text: 'Coming from elsewhere', link: '/coming-from' },
+    ],
+  },
+  {
+    text: 'Reference',
+    items: [
+      { text: 'Configuration', link: '/configuration' },
+      { text: 'Metrics', link: '/metrics' },
+      { text: 'Protocol', link: '/protocol' },
+    ],
+  },
+]
