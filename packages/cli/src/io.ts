@@ -25,6 +25,8 @@ export interface Io {
   randomId(): string
   /** Calls `fn` at each SIGINT or SIGTERM, instead of what the process would do; returns the way back. */
   onStopSignal(fn: () => void): () => void
+  /** Calls `fn` at each SIGHUP, instead of what the process would do. */
+  onReloadSignal(fn: () => void): void
   /** Ends the process at once, whatever it was doing. */
   exit(code: number): void
 }

@@ -25,6 +25,7 @@ const io: Io = {
     process.on('SIGINT', fn).on('SIGTERM', fn)
     return () => process.off('SIGINT', fn).off('SIGTERM', fn)
   },
+  onReloadSignal: (fn) => void process.on('SIGHUP', fn),
   exit: (code) => process.exit(code),
 }
 

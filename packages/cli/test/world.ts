@@ -88,6 +88,7 @@ export function createWorld(options: WorldOptions = {}) {
       stopHandlers.add(fn)
       return () => stopHandlers.delete(fn)
     },
+    onReloadSignal: () => {},
     exit: (code) => exits.push(code),
   }
 

@@ -795,6 +795,17 @@ export function schemeOf(config: Config): 'http' | 'https' {
   return config['server.tls.cert'] === '' ? 'http' : 'https'
 }
 
+/** Whether there is anything that a server would read again when told to. */
+export function hasFiles(config: Config): boolean {
+  const files = [
+    'server.tls.cert',
+    'auth.publickey',
+    'observability.metrics_token_file',
+    'observability.audit_file',
+  ] as const
+  return files.some((key) => config[key] !== '')
+}
+
 /** What one request may hold, as the protocol's rules take it. */
 export function ruleLimitsOf(config: Config): RuleLimits {
   const poll = config['transports.http_poll.enabled'] ? ['poll'] : []

@@ -1,6 +1,7 @@
 // Log lines: one JSON object each for machines, or a short form for people at a terminal. Fields are named as in the
 // protocol. Healthy days are quiet: start, listening and stop at info, requests at debug. One of the few files that
-// may write to the process's own output; it must never throw because of what it is asked to log.
+// may write to the process's own output; it must never throw because of what it is asked to log, and never write a token
+// or a password, wherever in a line it stands.
 
 import { pino } from 'pino'
 
@@ -27,9 +28,24 @@ export function createLogger(options: LogOptions): Logger {
     base: null,
     timestamp: () => `,"at":"${new Date().toISOString()}"`,
     formatters: { level: (label: string) => ({ level: label }) },
+    redact: { paths: SECRET_FIELDS, censor: HIDDEN },
+    hooks: { streamWrite: redacted },
   }
   if (pretty) return pino(settings, { write: (line: string) => write(prettyLine(line)) })
   return options.write ? pino(settings, { write }) : pino(settings)
+}
+
+const HIDDEN = '[hidden]'
+const SECRET_NAMES = ['token', 'auth', 'authorization', 'password', 'secret']
+const SECRET_FIELDS = SECRET_NAMES.flatMap((name) => [name, `*.${name}`, `*.*.${name}`])
+
+const JSON_WEB_TOKEN = /\beyJ[\w-]{5,}\.[\w-]+\.[\w-]*/g
+const BEARER = /\b(Bearer) +[^\s"\\]+/gi
+const PASSWORD_IN_URL = /(:\/\/[^:@/\s"]*):[^@/\s"]+@/g
+
+/** A line without what would open a door: also where it came in a message, a URL or the stack of an error. */
+export function redacted(line: string): string {
+  return line.replace(JSON_WEB_TOKEN, HIDDEN).replace(BEARER, `$1 ${HIDDEN}`).replace(PASSWORD_IN_URL, `$1:${HIDDEN}@`)
 }
 
 /** For callers that want no log at all. */

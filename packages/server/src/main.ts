@@ -3,7 +3,7 @@
 // the server, stops it on a signal. The only file of this package that reads the environment or ends the process.
 
 import { existsSync, readFileSync } from 'node:fs'
-import { configHelp, loadConfig, readFlags } from './config.ts'
+import { configHelp, hasFiles, loadConfig, readFlags } from './config.ts'
 import { openEngine } from './engine.ts'
 import { createLogger } from './log.ts'
 import { nodePlatform } from './platform.ts'
@@ -32,6 +32,8 @@ async function main(args: readonly string[]): Promise<void> {
     return fail([error instanceof Error ? error.message : String(error)])
   }
   stopOnSignal(() => server.stop())
+  // Without a file to read again the signal means what it always does: the terminal is gone.
+  if (hasFiles(config)) process.on('SIGHUP', () => server.reload())
 }
 
 /** The first signal stops in good order, a second one at once. */

@@ -68,7 +68,9 @@ function namedStore(flags: Flags): Config['storage.type'] | null {
 }
 
 async function serve(io: Io, flags: Flags): Promise<void> {
-  const { createLogger, createServer, nodePlatform, openEngine, storageText } = await import('@resonatehq/server')
+  const { createLogger, createServer, hasFiles, nodePlatform, openEngine, storageText } = await import(
+    '@resonatehq/server'
+  )
   const config = await configure(io, flags)
   const format = config['observability.log_format']
   const logger = createLogger({
@@ -80,6 +82,8 @@ async function serve(io: Io, flags: Flags): Promise<void> {
   const stopping = stopSignals(io)
   const addresses = await server.start().catch((fault) => refuseToStart(fault, logger))
   io.stderr.write(welcome(io, addresses, storageText(config, io.fullPath)))
+  // Without a file to read again the signal means what it always does: the terminal is gone.
+  if (hasFiles(config)) io.onReloadSignal(() => server.reload())
   await stopping
   await server.stop().catch((fault) => {
     throw fatal([`the server did not stop in order: ${messageOf(fault)}`])
