@@ -45,6 +45,10 @@ export interface Outgoing {
   readonly unblocks: { readonly address: string; readonly promise: PromiseRow }[]
   readonly notes: Extract<Effect, { kind: 'note' }>[]
   readonly scheduled: number
+  /** Tasks that a worker took, or has no longer. */
+  readonly moves: { readonly before: TaskRow; readonly after: TaskRow; readonly at: number }[]
+  /** Promises that were pending and are settled. */
+  readonly ends: PromiseRow[]
 }
 
 /** One executed request or step, for tests that replay a run on the bare machine. */
@@ -78,7 +82,15 @@ export class Batch {
   readonly #moves: { before: TaskRow | null; after: TaskRow }[] = []
   readonly #ready = new Map<string, At>()
   readonly #answers: (() => void)[] = []
-  readonly outgoing = { executes: [], revokes: [], unblocks: [], notes: [], scheduled: 0 } as Mutable<Outgoing>
+  readonly outgoing = {
+    executes: [],
+    revokes: [],
+    unblocks: [],
+    notes: [],
+    scheduled: 0,
+    moves: [],
+    ends: [],
+  } as Mutable<Outgoing>
   readonly later: Entry[] = []
   readonly executed: Executed[] = []
 
@@ -166,6 +178,8 @@ export class Batch {
         return
       }
       case 'promise':
+        if (effect.row.state !== 'pending' && this.#set.promise(effect.row.id)?.state === 'pending')
+          this.outgoing.ends.push(effect.row)
         if (input.kind === 'schedule.fire') this.outgoing.scheduled++
         return
     }
@@ -175,6 +189,8 @@ export class Batch {
     const before = this.#set.task(after.id)
     this.#moves.push({ before, after })
     this.#context.dispatcher.moved(before, after)
+    if (before && (before.state === 'acquired') !== (after.state === 'acquired'))
+      this.outgoing.moves.push({ before, after, at: this.#now(at) })
     if (after.state === 'pending' && after.dueAt !== null && after.dueAt <= this.#now(at)) this.#ready.set(after.id, at)
   }
 

@@ -5,21 +5,29 @@ import {
   type Answer,
   DEFAULT_CONFIG,
   type DebugKind,
+  hasTask,
+  type InquiryKind,
+  isLive,
   type MachineConfig,
   type MachineKind,
+  queueGroupOf,
   type Request,
+  type StoreKind,
   snapshotOf,
   type TaskRef,
 } from '@resonatehq/protocol'
 import type { Store } from '@resonatehq/store'
 import type { Entry, Executed, Outgoing } from './batch.ts'
+import { Beats } from './beats.ts'
 import { type Connected, Delivery, type Push, type WorkerPort } from './delivery.ts'
 import { Health } from './health.ts'
+import { groupsNow, type InquiryParts, inquire, isInquiry, workersNow } from './inquiry.ts'
 import { Lane, type LaneLimits } from './lane.ts'
-import { type EngineObserver, type EngineStats, NO_OBSERVER, type Vitals } from './observer.ts'
+import { type EngineObserver, type EngineStats, NO_OBSERVER, type Picture, type Vitals } from './observer.ts'
 import { Placement, queuesOf } from './placement.ts'
 import type { Log, Platform } from './platform.ts'
-import { previewRetention, Retention } from './retention.ts'
+import { previewRetention, Retention, readMark, writeMark } from './retention.ts'
+import { DEFAULT_SCALING, HoldTimes, type ScalingSettings } from './scaling.ts'
 import { Timers } from './timers.ts'
 
 export interface EngineOptions {
@@ -43,6 +51,10 @@ export interface EngineOptions {
   readonly promiseRetentionMs?: number
   /** How often old promises are looked for, ms. */
   readonly promiseRoundMs?: number
+  /** Copies the store to a file of this name, or of one of its own. Absent: this store has no file. */
+  readonly backup?: (name: string | undefined) => Promise<Answer>
+  /** What the number of workers that a group needs is reckoned with. */
+  readonly scaling?: ScalingSettings
   /** Every executed request and step, for tests. */
   readonly trace?: (executed: readonly Executed[]) => void
 }
@@ -60,6 +72,8 @@ export interface Engine {
   ping(): Promise<void>
   /** The stored gauges and totals by name. */
   counters(): Promise<Map<string, number>>
+  /** What the store knows of workers and tasks, as metrics show it. */
+  picture(): Promise<Picture>
   readonly stats: EngineStats
   start(): Promise<void>
   /** Stops timers and dispatch, finishes the batches in flight, closes the store. */
@@ -104,6 +118,9 @@ class StoreEngine implements Engine {
   /** Worker connections that are open. */
   readonly #ports = new Set<WorkerPort>()
   readonly #messageRetentionMs: number
+  readonly #beats: Beats
+  readonly #holds = new HoldTimes()
+  readonly #sight: InquiryParts
   /** Queues that are being read; true: asked again meanwhile. */
   readonly #pulling = new Map<string, boolean>()
   #isPaused = false
@@ -117,6 +134,9 @@ class StoreEngine implements Engine {
     this.#server = `server-${Math.floor(platform.random() * 2 ** 48).toString(36)}`
     this.#messageRetentionMs = options.messageRetentionMs ?? 24 * 3_600_000
     const canPush = options.push !== undefined
+    this.#beats = new Beats(platform.ticks)
+    const scaling = options.scaling ?? DEFAULT_SCALING
+    this.#sight = { store, config: machine, beats: this.#beats, holds: this.#holds, scaling }
     const placement = new Placement({ canPush })
     const health = new Health({ platform, log, recovered: () => void this.#recovered() })
     const lane = new Lane({
@@ -189,6 +209,18 @@ class StoreEngine implements Engine {
     return this.#store.counters()
   }
 
+  async picture(): Promise<Picture> {
+    const now = await this.#store.now()
+    const [counters, groups, workers] = await Promise.all([
+      this.#store.counters(),
+      groupsNow(this.#sight, now),
+      workersNow(this.#sight, now),
+    ])
+    const config = this.#sight.config
+    const live = workers.filter((row) => isLive(row, { now, config }))
+    return { now, counters, groups, workers: live, store: this.#store.stats?.() }
+  }
+
   get stats(): EngineStats {
     return { queueLength: this.#lane.length, workers: this.#placement.workers() }
   }
@@ -199,7 +231,7 @@ class StoreEngine implements Engine {
   }
 
   submitAll(requests: readonly Request[], { debugTime }: SubmitOptions = {}): Promise<Answer[]> {
-    if (requests.some(isDebug) || requests.some(isLongHeartbeat)) return this.#oneByOne(requests, debugTime)
+    if (requests.some(isAside) || requests.some(isLongHeartbeat)) return this.#oneByOne(requests, debugTime)
     return this.#decide(requests as readonly Request<MachineKind>[], debugTime)
   }
 
@@ -218,7 +250,7 @@ class StoreEngine implements Engine {
   async #oneByOne(requests: readonly Request[], debugTime: number | undefined): Promise<Answer[]> {
     const answers: Answer[] = []
     for (const request of requests) {
-      if (isDebug(request)) answers.push(await this.#debug(request, debugTime))
+      if (isAside(request)) answers.push(await this.#aside(request, debugTime))
       else if (isLongHeartbeat(request)) answers.push(await this.#longHeartbeat(request, debugTime))
       else answers.push(...(await this.#decide([request as Request<MachineKind>], debugTime)))
     }
@@ -240,14 +272,32 @@ class StoreEngine implements Engine {
   #committed(outgoing: Outgoing, armedAt: number | null): void {
     const { observer, log } = this.#options
     if (outgoing.scheduled > 0) observer?.scheduled(outgoing.scheduled)
+    this.#observe(outgoing)
     for (const { schedule, text } of outgoing.notes) log.warn({ schedule }, text)
     this.#delivery.dispatch(outgoing)
     for (const queue of this.#placement.takeRelieved()) this.#pull(queue)
     if (armedAt !== null && !this.#isPaused) this.#timers.arm(armedAt)
   }
 
+  #observe({ moves, ends }: Outgoing): void {
+    const { observer = NO_OBSERVER } = this.#options
+    for (const move of moves) {
+      const group = queueGroupOf(move.after)
+      const elapsedMs = Math.max(0, move.at - (move.before.sinceAt ?? move.at))
+      if (move.after.state === 'acquired') observer.acquired(group, elapsedMs)
+      else {
+        this.#holds.note(group, elapsedMs, move.at)
+        observer.putDown(group, elapsedMs)
+      }
+    }
+    for (const { id, origin, tags, state, createdAt, settledAt } of ends) {
+      const kind = id === origin ? 'workflow' : hasTask(tags) ? 'task' : 'promise'
+      observer.settled(kind, state, (settledAt ?? createdAt) - createdAt)
+    }
+  }
+
   report(pid: string, vitals: Vitals): void {
-    this.#placement.report(pid, vitals)
+    this.#beats.note(pid, vitals)
   }
 
   connect(port: WorkerPort): Connected {
@@ -286,7 +336,7 @@ class StoreEngine implements Engine {
     this.#lane.submit([{ kind: 'input', input: { kind: 'worker.connect', data: { row } } }])
     await this.#lane.between(async () => {
       const inHand = await this.#store.inHand({ worker: pid, now: await this.#store.now() })
-      if (this.#ports.has(port)) this.#placement.add({ group, pid, capacity, info }, inHand)
+      if (this.#ports.has(port)) this.#placement.add({ group, pid, capacity }, inHand)
     })
     for (const queue of queuesOf(port)) this.#pull(queue)
     await this.#delivery.catchUp(port)
@@ -351,9 +401,9 @@ class StoreEngine implements Engine {
   async #swept(now: number): Promise<void> {
     // Whoever sends requests stays away from a server that fails: it asks by itself.
     if (this.#health.isFailing) await this.#lane.settled(PROBE)
-    if (!this.#delivery.isEmpty && now - this.#seenAt >= PRESENCE_EVERY_MS) {
+    if (now - this.#seenAt >= PRESENCE_EVERY_MS && !(this.#delivery.isEmpty && this.#beats.isEmpty)) {
       this.#seenAt = now
-      await this.#lane.settled([{ kind: 'input', input: { kind: 'server.seen', data: { server: this.#server } } }])
+      await this.#lane.settled(this.#presence(now))
     }
     await this.#delivery.pushOwed()
     if (now - this.#retainedAt >= RETENTION_EVERY_MS) {
@@ -365,6 +415,46 @@ class StoreEngine implements Engine {
         ),
       )
     }
+  }
+
+  #aside(request: Request<DebugKind | StoreKind | InquiryKind>, debugTime: number | undefined): Promise<Answer> {
+    switch (request.kind) {
+      case 'promise.explain':
+      case 'worker.search':
+      case 'group.search':
+        return inquire(this.#sight, request, debugTime).catch((error) => this.#unanswered(error))
+      case 'retention.preview':
+        return this.#previewRetention(request.data).catch((error) => this.#unanswered(error))
+      case 'backup.create':
+        return this.#options.backup?.(request.data.name) ?? Promise.resolve(NO_BACKUP)
+      default:
+        return this.#debug(request, debugTime)
+    }
+  }
+
+  async #previewRetention({ limit = 1_000, cursor, ...data }: Request<'retention.preview'>['data']): Promise<Answer> {
+    const ageMs = data.ageMs ?? this.#options.promiseRetentionMs ?? 0
+    if (ageMs === 0) return NO_RETENTION
+    const after = cursor === undefined ? null : readMark(cursor)
+    if (cursor !== undefined && after === null) return BAD_CURSOR
+    const { promises, examined, next } = await previewRetention(
+      { store: this.#store, lane: this.#lane },
+      { ageMs, after, limit },
+    )
+    return { status: 200, data: { promises, examined, ...(next && { cursor: writeMark(next) }) } }
+  }
+
+  #unanswered(error: unknown): Answer {
+    this.#options.log.error({ err: error }, 'the store did not answer')
+    return { status: 503, data: 'the store did not answer: ask again' }
+  }
+
+  /** What this server knows of the workers that are connected to it, and of those whose heartbeats came this way. */
+  #presence(now: number): Entry[] {
+    const seen: Entry = { kind: 'input', input: { kind: 'server.seen', data: { server: this.#server } } }
+    const beats = this.#beats.take(now)
+    if (beats.length === 0) return [seen]
+    return [seen, { kind: 'input', input: { kind: 'worker.beats', data: { beats } } }]
   }
 
   // debug.*: steering the engine, only where the server has debugging switched on.
@@ -426,8 +516,24 @@ class StoreEngine implements Engine {
 
 const TOO_BUSY: Answer = { status: 503, data: 'too many requests are waiting for the store: ask again in a second' }
 
-function isDebug(request: Request): request is Request<DebugKind> {
-  return request.kind.startsWith('debug.')
+const NO_RETENTION: Answer = {
+  status: 400,
+  data: 'data.ageMs must be given: this server keeps settled promises for ever (promises.retention is 0)',
+}
+const BAD_CURSOR: Answer = { status: 400, data: 'data.cursor must be one that retention.preview answered' }
+const NO_BACKUP: Answer = {
+  status: 400,
+  data: 'this server keeps no file: a PostgreSQL database is backed up by pg_dump, and what is in memory by nothing',
+}
+
+/** What the machine has no say in. */
+function isAside(request: Request): request is Request<DebugKind | StoreKind | InquiryKind> {
+  return (
+    isInquiry(request) ||
+    request.kind.startsWith('debug.') ||
+    request.kind === 'retention.preview' ||
+    request.kind === 'backup.create'
+  )
 }
 
 function isLongHeartbeat(request: Request): request is Request<'task.heartbeat'> {

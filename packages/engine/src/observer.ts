@@ -1,5 +1,8 @@
 // What the engine tells about its work, and what it can be asked. Metrics are made of it elsewhere.
 
+import type { GroupRecord, PromiseState, WorkerRow } from '@resonatehq/protocol'
+import type { StoreStats } from '@resonatehq/store'
+
 /** Called on hot paths: must be quick and must not throw. Durations in ms, fractions allowed. */
 export interface EngineObserver {
   /** A batch committed. `waitMs`: how long its oldest request waited. */
@@ -11,6 +14,12 @@ export interface EngineObserver {
   }): void
   /** A message was handed over. `delayMs`: since its task was ready; absent for messages that are not about one. */
   sent(kind: 'execute' | 'unblock' | 'revoke', delayMs?: number): void
+  /** A ready task was acquired, `waitMs` after it could have been. */
+  acquired(group: string, waitMs: number): void
+  /** A worker has a task no longer: fulfilled, suspended, released, halted or lost. */
+  putDown(group: string, heldMs: number): void
+  /** A promise was settled: the root of its tree, one that a worker runs, or any other. */
+  settled(kind: 'workflow' | 'task' | 'promise', state: PromiseState, durationMs: number): void
   /** A schedule created promises. */
   scheduled(promises: number): void
 }
@@ -27,10 +36,17 @@ export interface WorkerStats {
   readonly pid: string
   /** Tasks offered to it or held by it. */
   readonly inHand: number
-  /** What it said of itself when it connected: sdk, version, host, functions. */
-  readonly info: Readonly<Record<string, string>>
-  /** What its last heartbeat said of its health. Absent: it says nothing. */
-  readonly vitals?: Vitals
+}
+
+/** What the store knows, of one instant: the same at every server of a database. */
+export interface Picture {
+  readonly now: number
+  readonly counters: ReadonlyMap<string, number>
+  readonly groups: readonly GroupRecord[]
+  /** Presence of connected workers, a row for each server that one is connected to. */
+  readonly workers: readonly WorkerRow[]
+  /** Absent: a store that knows nothing of itself. */
+  readonly store?: StoreStats
 }
 
 /** How a worker is, by its own account. Each part may be missing. */
@@ -41,4 +57,11 @@ export interface Vitals {
   readonly tasks?: number
 }
 
-export const NO_OBSERVER: EngineObserver = { batch() {}, sent() {}, scheduled() {} }
+export const NO_OBSERVER: EngineObserver = {
+  batch() {},
+  sent() {},
+  acquired() {},
+  putDown() {},
+  settled() {},
+  scheduled() {},
+}

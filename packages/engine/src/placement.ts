@@ -6,7 +6,7 @@
 
 import { handOf, parseAddress, type TaskRow } from '@resonatehq/protocol'
 import type { Dispatcher } from './batch.ts'
-import type { Vitals, WorkerStats } from './observer.ts'
+import type { WorkerStats } from './observer.ts'
 
 interface Worker {
   readonly group: string
@@ -19,19 +19,17 @@ interface Worker {
   isLate: boolean
   /** Its connections take nothing at the moment. */
   isStalled: boolean
-  readonly info: Readonly<Record<string, string>>
   /** Shared by the groups that this pid is connected in. Here, because every choice looks at the hands of a whole group. */
   readonly hand: Hand
 }
 
-type Newcomer = Pick<Worker, 'group' | 'pid' | 'capacity' | 'info'>
+type Newcomer = Pick<Worker, 'group' | 'pid' | 'capacity'>
 
 interface Hand {
   /** Offered or acquired. */
   count: number
   /** Task id → version of what is offered and not acquired. */
   readonly offers: Map<string, number>
-  vitals?: Vitals
 }
 
 export class Placement implements Dispatcher {
@@ -51,26 +49,20 @@ export class Placement implements Dispatcher {
 
   *workers(): Generator<WorkerStats> {
     for (const workers of this.#groups.values()) {
-      for (const { group, pid, hand, info } of workers.values()) {
-        yield { group, pid, inHand: hand.count, info, ...(hand.vitals && { vitals: hand.vitals }) }
+      for (const { group, pid, hand } of workers.values()) {
+        yield { group, pid, inHand: hand.count }
       }
     }
   }
 
   /** A worker connected, and this many tasks are in its hands by the store's account. */
-  add({ group, pid, capacity, info }: Newcomer, inHand: number): void {
+  add({ group, pid, capacity }: Newcomer, inHand: number): void {
     const workers = this.#groups.get(group) ?? new Map<string, Worker>()
     const hand = this.#hands.get(pid) ?? { count: 0, offers: new Map() }
     hand.count = inHand
     this.#hands.set(pid, hand)
-    workers.set(pid, { group, pid, capacity, turn: this.#turn++, isLate: false, isStalled: false, info, hand })
+    workers.set(pid, { group, pid, capacity, turn: this.#turn++, isLate: false, isStalled: false, hand })
     this.#groups.set(group, workers)
-  }
-
-  /** A heartbeat told how its worker is. */
-  report(pid: string, vitals: Vitals): void {
-    const hand = this.#hands.get(pid)
-    if (hand) hand.vitals = vitals
   }
 
   /** The last connection of a worker to this server ended. Returns what was offered to it and not acquired. */

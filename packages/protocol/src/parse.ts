@@ -212,6 +212,8 @@ const SHAPES: { readonly [K in Kind]: Reader<RequestTable[K]['data']> } = {
   'promise.register_listener': fields({ awaited: text, address: text }),
   'promise.search': fields({ state: optional(oneOf(...PROMISE_STATES)), tags: optional(tags), ...page }),
 
+  'promise.explain': fields(idOnly),
+
   'task.get': fields(idOnly),
   'task.create': fields({ ...lease, action: createAction, ...preload }),
   'task.acquire': fields({ ...taskRef, ...lease, ...preload }),
@@ -243,6 +245,12 @@ const SHAPES: { readonly [K in Kind]: Reader<RequestTable[K]['data']> } = {
   }),
   'schedule.delete': fields(idOnly),
   'schedule.search': fields({ tags: optional(tags), ...page }),
+
+  'worker.search': fields({ group: optional(text), ...page }),
+  'group.search': fields(page),
+
+  'retention.preview': fields({ ageMs: optional(millis), ...page }),
+  'backup.create': fields({ name: optional(text) }),
 
   'debug.start': fields({}),
   'debug.stop': fields({}),

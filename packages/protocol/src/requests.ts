@@ -1,6 +1,7 @@
 // One table: what each request carries and what its 200 (or 300) answers. Types only; what they mean is in machine/.
 // Source: the protocol page, sections 1 and 4.
 
+import type { Explanation } from './machine/explain.ts'
 import type {
   PromiseRecord,
   PromiseState,
@@ -70,6 +71,41 @@ export interface DebugSnapshot {
   readonly messages: readonly { address: string; message: unknown }[]
 }
 
+/** A worker in one group, as its servers know it. */
+export interface WorkerRecord {
+  readonly group: string
+  readonly pid: string
+  /** `gone`: without a connection. `silent`: the server that it was connected to was not heard from lately. */
+  readonly state: 'connected' | 'gone' | 'silent'
+  /** Tasks in hand at most; absent: any number. */
+  readonly capacity?: number
+  /** Tasks offered to it or held by it, in whichever group. */
+  readonly tasks: number
+  /** What it says of itself: sdk, version, host, functions. */
+  readonly info: Tags
+  /** When it was last known to live. */
+  readonly seenAt: number
+  /** Its last heartbeat, and what that said. Absent: none came, as from a worker without tasks. */
+  readonly heartbeatAt?: number
+  readonly lagMs?: number
+  readonly rssBytes?: number
+}
+
+/** The workers and the tasks of one group. */
+export interface GroupRecord {
+  readonly group: string
+  /** Connected workers. */
+  readonly workers: number
+  /** Tasks by state, those that are over left out. `pending`: what is delayed, backs off or is on offer too. */
+  readonly tasks: Readonly<Record<Exclude<TaskState, 'fulfilled'>, number>>
+  /** Tasks that any worker of the group could take now and none was offered. Past a thousand: all that are pending. */
+  readonly ready: number
+  /** Since when the longest due of them could have been taken. */
+  readonly oldestReadyAt?: number
+  /** How many workers what waits and what is held need. */
+  readonly workersDesired: number
+}
+
 type Empty = Readonly<Record<string, never>>
 
 /** kind → what it carries (`data`, as parsed: optional parts filled or absent, never null) and what it answers. */
@@ -91,6 +127,9 @@ export interface RequestTable {
     }
     answer: { promises: PromiseRecord[]; cursor?: string }
   }
+
+  /** Why it does not go on, followed through what it waits for. */
+  'promise.explain': { data: { readonly id: string }; answer: Explanation }
 
   'task.get': { data: { readonly id: string }; answer: { task: TaskRecord } }
   'task.create': {
@@ -146,6 +185,23 @@ export interface RequestTable {
     answer: { schedules: ScheduleRecord[]; cursor?: string }
   }
 
+  'worker.search': {
+    data: { readonly group?: string; readonly limit?: number; readonly cursor?: string }
+    answer: { workers: WorkerRecord[]; cursor?: string }
+  }
+  'group.search': {
+    data: { readonly limit?: number; readonly cursor?: string }
+    answer: { groups: GroupRecord[]; cursor?: string }
+  }
+
+  /** What retention would forget among the settled promises from `cursor` on, the oldest first, if they were kept for `ageMs`. */
+  'retention.preview': {
+    data: { readonly ageMs?: number; readonly limit?: number; readonly cursor?: string }
+    answer: { promises: { id: string; settledAt: number }[]; examined: number; cursor?: string }
+  }
+  /** Writes a copy of the database beside it, while it is in use. */
+  'backup.create': { data: { readonly name?: string }; answer: { path: string; bytes: number } }
+
   'debug.start': { data: Empty; answer: Empty }
   'debug.stop': { data: Empty; answer: Empty }
   'debug.reset': { data: Empty; answer: Empty }
@@ -155,9 +211,12 @@ export interface RequestTable {
 
 export type Kind = keyof RequestTable
 
-/** The kinds the machine decides. `debug.*` steer the engine around it. */
+/** The kinds the machine decides. `debug.*` steer the engine around it; an inquiry shows people what it sees. */
 export type DebugKind = Extract<Kind, `debug.${string}`>
-export type MachineKind = Exclude<Kind, DebugKind>
+export type InquiryKind = 'promise.explain' | 'worker.search' | 'group.search'
+/** About the store as a whole. */
+export type StoreKind = 'retention.preview' | 'backup.create'
+export type MachineKind = Exclude<Kind, DebugKind | InquiryKind | StoreKind>
 
 /** A parsed request. `K` narrows `data`. */
 export type Request<K extends Kind = Kind> = {
@@ -172,6 +231,7 @@ export interface Answer {
   readonly data: unknown
 }
 
+/** A request as it travels. */
 export interface RequestEnvelope {
   readonly kind: string
   readonly head: {
@@ -184,6 +244,7 @@ export interface RequestEnvelope {
   readonly data: Readonly<Record<string, unknown>>
 }
 
+/** An answer as it travels: `data` is a text that says what is wrong where the status is neither 200 nor 300. */
 export interface ResponseEnvelope {
   readonly kind: string
   readonly head: { readonly corrId: string; readonly status: number; readonly version: string }

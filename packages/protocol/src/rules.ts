@@ -73,6 +73,8 @@ const RULES: { readonly [K in Kind]: Rule<K> } = {
     idProblem(data.awaited, 'data.awaited') ?? routeProblem(data.address, limits, 'data.address'),
   'promise.search': (data, limits) => pageProblem(data) ?? tagsProblem(data.tags ?? {}, limits, 'data.tags'),
 
+  'promise.explain': (data) => idProblem(data.id, 'data.id'),
+
   'task.get': (data) => idProblem(data.id, 'data.id'),
   'task.create': (data, limits) =>
     leaseProblem(data) ??
@@ -106,11 +108,24 @@ const RULES: { readonly [K in Kind]: Rule<K> } = {
   'schedule.delete': (data) => idProblem(data.id, 'data.id'),
   'schedule.search': (data, limits) => pageProblem(data) ?? tagsProblem(data.tags ?? {}, limits, 'data.tags'),
 
+  'worker.search': (data) =>
+    pageProblem(data) ?? (data.group === undefined ? null : idProblem(data.group, 'data.group')),
+  'group.search': (data) => pageProblem(data),
+
+  'retention.preview': (data) => pageProblem(data),
+  'backup.create': (data) => (data.name === undefined ? null : fileNameProblem(data.name, 'data.name')),
+
   'debug.start': () => null,
   'debug.stop': () => null,
   'debug.reset': () => null,
   'debug.tick': () => null,
   'debug.snap': () => null,
+}
+
+/** A name within one folder, on every system: it can neither leave it nor hide in it. */
+function fileNameProblem(name: string, what: string): string | null {
+  if (/^[A-Za-z0-9_][A-Za-z0-9._-]{0,199}$/.test(name)) return null
+  return `${what} must be a file name of up to 200 letters, digits, dots, - and _, not starting with a dot, got ${quote(name)}`
 }
 
 /** The rules of promise.create, at the front door or inside a fence. `at` is where the data stands in the request. */

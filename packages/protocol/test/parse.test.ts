@@ -39,6 +39,9 @@ const SMALLEST: { readonly [K in Kind]: [Json, unknown] } = {
     { awaited: 'a', address: 'x' },
   ],
   'promise.search': [{}, {}],
+  'promise.explain': [{ id: 'p' }, { id: 'p' }],
+  'worker.search': [{}, {}],
+  'group.search': [{}, {}],
   'task.get': [{ id: 't' }, { id: 't' }],
   'task.create': [
     { pid: 'w', ttl: 1, action: createAction },
@@ -75,6 +78,8 @@ const SMALLEST: { readonly [K in Kind]: [Json, unknown] } = {
   'schedule.create': [schedule, { ...schedule, promiseParam: {}, promiseTags: {} }],
   'schedule.delete': [{ id: 's' }, { id: 's' }],
   'schedule.search': [{}, {}],
+  'retention.preview': [{}, {}],
+  'backup.create': [{}, {}],
   'debug.start': [{}, {}],
   'debug.stop': [{}, {}],
   'debug.reset': [{}, {}],

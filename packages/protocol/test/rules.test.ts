@@ -28,6 +28,9 @@ const SOUND: { readonly [K in Kind]: Data<K> } = {
   'promise.register_callback': { awaited: 'a', awaiter: 'b' },
   'promise.register_listener': { awaited: 'a', address: 'https://host/hook' },
   'promise.search': { tags: { a: 'b' }, limit: 1000 },
+  'promise.explain': { id: 'p' },
+  'worker.search': { group: 'g', limit: 1 },
+  'group.search': { limit: 1000 },
   'task.get': { id: 't' },
   'task.create': { pid: 'w', ttl: 1, action: { kind: 'promise.create', data: create({ tags: TARGET }) } },
   'task.acquire': { id: 't', version: 0, pid: 'w', ttl: 1 },
@@ -58,6 +61,8 @@ const SOUND: { readonly [K in Kind]: Data<K> } = {
   },
   'schedule.delete': { id: 's' },
   'schedule.search': { limit: 10 },
+  'retention.preview': { ageMs: 1, limit: 1 },
+  'backup.create': { name: 'before-upgrade.db' },
   'debug.start': {},
   'debug.stop': {},
   'debug.reset': {},
@@ -68,6 +73,12 @@ const KINDS = Object.keys(SOUND) as Kind[]
 
 test('a sound request of every kind breaks no rule', () => {
   for (const kind of KINDS) assert.equal(problemOf(kind, SOUND[kind]), null, kind)
+})
+
+test('a backup is named, not placed: its name cannot leave the folder of backups', () => {
+  for (const name of ['', '.', '..', '../x', '/etc/passwd', 'a/b', 'a\\b', '.hidden', 'a\0', 'a b', 'x'.repeat(201)]) {
+    assert.match(problemOf('backup.create', { name }) ?? '', /^data\.name must be a file name/, name)
+  }
 })
 
 test('every id and pid of every kind obeys the rules of ids', () => {

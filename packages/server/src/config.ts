@@ -401,6 +401,22 @@ const TABLE = [
       'How long a server must have been up before it takes the tasks of workers without a connection: after a restart they need time to come back.',
   },
   {
+    key: 'scaling.target_wait',
+    type: 'duration',
+    default: 5 * SECOND,
+    min: 1,
+    meaning:
+      'How long a ready task may wait before it begins, for resonate_group_workers_desired. Shorter asks for more workers.',
+  },
+  {
+    key: 'scaling.tasks_per_worker',
+    type: 'integer',
+    default: 10,
+    min: 1,
+    meaning:
+      'Tasks that one worker works on at a time, for resonate_group_workers_desired, where workers do not state their capacity.',
+  },
+  {
     key: 'schedules.catchup_limit',
     type: 'integer',
     default: 1000,

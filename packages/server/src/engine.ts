@@ -4,6 +4,7 @@ import { createEngine, type Engine, type EngineObserver, type Platform } from '@
 import { DEFAULT_CONFIG, type MachineConfig, type Message } from '@resonatehq/protocol'
 import { memoryStore, type Store } from '@resonatehq/store'
 import { sqliteStore } from '@resonatehq/store/sqlite'
+import { createBackup } from './backup.ts'
 import { type Config, ruleLimitsOf } from './config.ts'
 import { databaseOf } from './database.ts'
 import type { Logger } from './log.ts'
@@ -25,19 +26,27 @@ export type OpenEngine = (wiring: EngineWiring) => Engine | Promise<Engine>
 
 export async function openEngine(wiring: EngineWiring): Promise<Engine> {
   const { config, platform, logger, serverUrl, observer, deliver } = wiring
+  const store = await storeOf(config, platform)
+  const backup = createBackup({ config, store, logger, now: platform.now })
   return createEngine({
-    store: await storeOf(config, platform),
+    store,
     platform,
     log: logger,
     serverUrl,
     observer,
     machine: machineConfigOf(config),
+    scaling: {
+      targetWaitMs: config['scaling.target_wait'],
+      tasksPerWorker: config['scaling.tasks_per_worker'],
+    },
     // The front door turns requests away first; what is above that is for the engine's own steps.
     limits: { batchMax: config['limits.commit_length'], queueMax: 2 * config['limits.queue_length'] },
     keepAliveMs: config['transports.http_poll.keep_alive'],
     disconnectUptimeMs: config['tasks.disconnect_uptime'],
     messageRetentionMs: config['messages.retention'],
+    promiseRetentionMs: config['promises.retention'],
     ...(deliver && { push: deliver }),
+    ...(backup && { backup }),
   })
 }
 

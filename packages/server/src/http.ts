@@ -190,7 +190,7 @@ export function createHttp(parts: HttpParts): Http {
     if (foreign) return { ...refuse(foreign.status, foreign.message), ...who }
     const request = verdict.scope === null ? parsed.request : narrowed(parsed.request, verdict.scope)
     const vitals = head['resonate:worker']
-    if (vitals && request.kind === 'task.heartbeat') parts.engine()?.report(request.data.pid, vitals)
+    if (request.kind === 'task.heartbeat') parts.engine()?.report(request.data.pid, vitals ?? {})
     const debugTime = config.debug ? head['resonate:debug_time'] : undefined
     return { kind, label: kind, corrId, request, debugTime, ...who }
   }
@@ -273,7 +273,6 @@ export function createHttp(parts: HttpParts): Http {
     const engine = parts.engine()
     if (!engine) return errorOf(503, 'The server is starting or stopping.')
     if (await answersInTime(engine)) return { status: 200, headers: JSON_HEADERS, body: '{"ready":true}' }
-    logger.error({}, 'Readiness check failed: storage database unavailable')
     return errorOf(503, 'The store does not answer. The log of the server says why.')
   }
 

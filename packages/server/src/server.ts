@@ -54,6 +54,7 @@ export function createServer(config: Config, parts: ServerParts): Server {
   const metrics = createMetrics({
     build: { version: VERSION, node: parts.node ?? '' },
     process: parts.processMetrics ?? true,
+    timer: platform.timer,
   })
   let engine: Engine | undefined
   let stopped: Promise<void> | undefined
@@ -71,6 +72,7 @@ export function createServer(config: Config, parts: ServerParts): Server {
   const push = createPush({ config, post: poster.post, logger, metrics })
   metrics.watch({
     engine: () => engine?.stats,
+    picture: async () => engine?.picture(),
     transports: {
       pollConnections: () => poll.connections,
       pushInFlight: () => push.inFlight,

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
-import type { Connected, Engine, EngineStats, WorkerPort } from '@resonatehq/engine'
+import type { Connected, Engine, EngineStats, Picture, WorkerPort } from '@resonatehq/engine'
 import type { Answer, Request } from '@resonatehq/protocol'
 import { type Config, createServer, loadConfig, nodePlatform, type Server, silentLogger } from '../src/index.ts'
 
@@ -100,6 +100,10 @@ export class FakeEngine implements Engine {
 
   async counters(): Promise<Map<string, number>> {
     return new Map()
+  }
+
+  async picture(): Promise<Picture> {
+    return { now: 0, counters: new Map(), groups: [], workers: [] }
   }
 
   async start(): Promise<void> {}

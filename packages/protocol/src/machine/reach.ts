@@ -7,6 +7,7 @@ import type { Tags } from '../records.ts'
 import type { CreateAction, CreateData, Kind, Request, RequestTable, SettleAction } from '../requests.ts'
 import { covers, positionIn, type Scope } from '../scope.ts'
 import { hasTask, TAG_BRANCH, TAG_ORIGIN, TAG_PARENT, TAG_TARGET } from '../tags.ts'
+import type { Explanation } from './explain.ts'
 import { decodeCursor, encodeCursor } from './search.ts'
 
 /** What a request names. */
@@ -63,6 +64,12 @@ const REACH: { readonly [K in Kind]: Reach<K> } = {
     }),
   },
 
+  // Steps outside the scope are left out: what is below them is not the caller's to know.
+  'promise.explain': {
+    ...byId,
+    visible: (answer, scope) => explanationWithin(answer, scope),
+  },
+
   'task.get': byId,
   'task.create': { names: ({ action }) => createNames(action.data), visible: preloadWithin },
   'task.acquire': { ...byId, visible: preloadWithin },
@@ -100,12 +107,29 @@ const REACH: { readonly [K in Kind]: Reach<K> } = {
     }),
   },
 
+  'worker.search': { names: () => NOTHING },
+  'group.search': { names: () => NOTHING },
+
+  // About the store as a whole: refused to callers who may see a part of it.
+  'retention.preview': { names: () => NOTHING },
+  'backup.create': { names: () => NOTHING },
+
   'debug.start': { names: () => NOTHING },
   'debug.stop': { names: () => NOTHING },
   'debug.reset': { names: () => NOTHING },
   'debug.tick': { names: () => NOTHING },
   'debug.snap': { names: () => NOTHING },
 }
+
+function explanationWithin(answer: Explanation, scope: Scope): Explanation {
+  const outside = answer.steps.findIndex(({ id }) => !covers(scope, id))
+  const last = answer.steps[outside - 1]
+  if (outside < 0 || !last) return answer
+  const hidden = { ...last, reason: { kind: 'hidden' }, text: HIDDEN } as const
+  return { ...answer, steps: [...answer.steps.slice(0, outside - 1), hidden], isCut: true }
+}
+
+const HIDDEN = 'waits for a promise that this token does not cover'
 
 function idsOnly(...ids: readonly string[]): Names {
   return { ids, addresses: [] }

@@ -1,0 +1,366 @@
+// Why an execution does not go on, in words for people. Pure: one promise with its task, and who is connected, in; the
+// reason out. Following a reason to the next promise is its reader's business. Nothing is decided on what this says, so it
+// may guess where the machine must not: it reads the function's name out of the param, as SDKs write it there.
+
+import { parseAddress } from '../address.ts'
+import { quote } from '../quote.ts'
+import type { PromiseState, TaskState, Value } from '../records.ts'
+import { isTimer, TAG_BRANCH, TAG_SCOPE } from '../tags.ts'
+import type { MachineConfig } from './env.ts'
+import { projectPromise, projectTask } from './project.ts'
+import type { Beat, PromiseRow, TaskRow, WorkerRow } from './rows.ts'
+
+/** What an execution waits for. Instants in ms since epoch. */
+export type Reason =
+  /** Not for the caller to know. */
+  | { readonly kind: 'hidden' }
+  | { readonly kind: 'settled'; readonly at: number }
+  /** A durable sleep. */
+  | { readonly kind: 'sleeping'; readonly until: number }
+  /** Nobody runs it: somebody outside is to settle it. */
+  | { readonly kind: 'unowned'; readonly until: number }
+  /** A step inside the function of another promise. */
+  | { readonly kind: 'step'; readonly of: string }
+  | { readonly kind: 'delayed'; readonly until: number }
+  /** Leases lost, or releases, in a row without progress. */
+  | { readonly kind: 'backing_off'; readonly until: number; readonly lost: number; readonly released: number }
+  /** Sent to a worker that has not acquired it yet. `until`: sent again, or to another, then. */
+  | { readonly kind: 'offered'; readonly pid: string; readonly since: number; readonly until: number }
+  /** POSTed to a URL. `until`: when again; absent: it is being sent for the first time. */
+  | { readonly kind: 'pushed'; readonly address: string; readonly since?: number; readonly until?: number }
+  | {
+      readonly kind: 'no_worker'
+      readonly group: string
+      /** Only this one may take it. */
+      readonly pid?: string
+      readonly since: number
+      /** Groups that have workers. */
+      readonly connected: readonly string[]
+    }
+  /** Every worker of the group says which functions it has, and none has this one. */
+  | {
+      readonly kind: 'no_function'
+      readonly group: string
+      readonly func: string
+      readonly version?: number
+      readonly workers: number
+      /** What they have of that name. */
+      readonly versions: readonly number[]
+    }
+  /** Ready, and workers are connected: as many as their capacity have it in hand already, or it goes out this moment. */
+  | { readonly kind: 'queued'; readonly group: string; readonly workers: number; readonly since: number }
+  | {
+      readonly kind: 'held'
+      readonly pid: string
+      readonly since: number | null
+      readonly renewedAt: number
+      /** When the lease ends unless it is renewed. */
+      readonly until: number
+      /** Absent: it never polled here. */
+      readonly isConnected?: boolean
+      readonly lagMs?: number
+    }
+  | { readonly kind: 'halted'; readonly since: number | null }
+  /** Waits for other promises. `on`: the oldest that is pending, which is looked at next. */
+  | {
+      readonly kind: 'suspended'
+      readonly since: number | null
+      readonly count: number
+      /** More are awaited than were counted. */
+      readonly more: boolean
+      readonly on: string | null
+    }
+
+export interface ExplainStep {
+  readonly id: string
+  readonly state: PromiseState
+  readonly task?: TaskState
+  /** What it calls, where that can be read. */
+  readonly func?: string
+  readonly reason: Reason
+  /** The reason as a sentence. */
+  readonly text: string
+}
+
+/** From the promise that was asked for down to what holds everything up: the last step. */
+export interface Explanation {
+  readonly id: string
+  /** The instant it speaks of. */
+  readonly at: number
+  readonly steps: readonly ExplainStep[]
+  /** It waits, over others, for itself. */
+  readonly isCircular: boolean
+  /** There is more below the last step than is followed. */
+  readonly isCut: boolean
+}
+
+/** What a reason is found in. */
+export interface Facts {
+  readonly promise: PromiseRow
+  readonly task: TaskRow | null
+  /** Pending promises that its task waits for, oldest first; empty unless suspended. */
+  readonly awaited: readonly PromiseRow[]
+  /** More are awaited than were read. */
+  readonly more: boolean
+  readonly workers: readonly WorkerRow[]
+  readonly now: number
+  readonly config: Pick<MachineConfig, 'presenceStaleMs'>
+}
+
+export function explainStep(facts: Facts): ExplainStep {
+  const promise = projectPromise(facts.promise, facts.now)
+  const task = facts.task && projectTask(facts.task, promise)
+  const reason = reasonOf({ ...facts, promise, task })
+  const called = calledBy(promise.param)
+  return {
+    id: promise.id,
+    state: promise.state,
+    ...(task && { task: task.state }),
+    ...(called && { func: called.func }),
+    reason,
+    text: reasonText(reason, promise, facts.now),
+  }
+}
+
+/** The promise to look at next; null: this one is the end of the matter. */
+export function nextOf({ reason }: ExplainStep): string | null {
+  if (reason.kind === 'suspended') return reason.on
+  return reason.kind === 'step' ? reason.of : null
+}
+
+function reasonOf(facts: Facts): Reason {
+  const { promise, task } = facts
+  if (promise.state !== 'pending') return { kind: 'settled', at: promise.settledAt as number }
+  if (task) return taskReason(facts, task)
+  if (isTimer(promise.tags)) return { kind: 'sleeping', until: promise.timeoutAt }
+  const owner = promise.tags[TAG_BRANCH]
+  const isStep = promise.tags[TAG_SCOPE] === 'local' && owner !== undefined && owner !== promise.id
+  return isStep ? { kind: 'step', of: owner } : { kind: 'unowned', until: promise.timeoutAt }
+}
+
+function taskReason(facts: Facts, task: TaskRow): Reason {
+  switch (task.state) {
+    case 'pending':
+      return pendingReason(facts, task)
+    case 'acquired':
+      return heldReason(facts, task)
+    case 'suspended': {
+      const { awaited, more } = facts
+      return { kind: 'suspended', since: task.sinceAt, count: awaited.length, more, on: awaited[0]?.id ?? null }
+    }
+    case 'halted':
+      return { kind: 'halted', since: task.sinceAt }
+    case 'fulfilled':
+      return { kind: 'settled', at: facts.promise.settledAt ?? facts.now }
+  }
+}
+
+function pendingReason(facts: Facts, task: TaskRow): Reason {
+  const { now } = facts
+  const since = task.sinceAt ?? now
+  const dueAt = task.dueAt ?? now
+  const { lost, released } = task
+  if (since > now) {
+    return lost + released > 0
+      ? { kind: 'backing_off', until: since, lost, released }
+      : { kind: 'delayed', until: since }
+  }
+  const address = parseAddress(task.address)
+  if (address === null || address.kind === 'push') {
+    const sent = task.offeredAt === null ? {} : { since: task.offeredAt, until: dueAt }
+    return { kind: 'pushed', address: task.address, ...sent }
+  }
+  const pid = address.kind === 'uni' ? address.pid : undefined
+  const here = facts.workers.filter((row) => isLive(row, facts) && (pid === undefined || row.pid === pid))
+  const group = here.filter((row) => row.group === address.group)
+  if (group.length === 0) {
+    const connected = [...new Set(facts.workers.filter((row) => isLive(row, facts)).map((row) => row.group))].sort()
+    return { kind: 'no_worker', group: address.group, ...(pid !== undefined && { pid }), since, connected }
+  }
+  return (
+    functionReason(facts, address.group, group) ??
+    (task.worker !== null && task.offeredAt !== null && dueAt > now
+      ? { kind: 'offered', pid: task.worker, since: task.offeredAt, until: dueAt }
+      : { kind: 'queued', group: address.group, workers: new Set(group.map((row) => row.pid)).size, since })
+  )
+}
+
+/** Only where all of them say what they have: a worker that says nothing may have anything. */
+function functionReason({ promise }: Facts, group: string, rows: readonly WorkerRow[]): Reason | null {
+  const called = calledBy(promise.param)
+  const stated = rows.map(({ info }) => info.functions)
+  if (called === null || stated.includes(undefined)) return null
+  const { func, version } = called
+  const versions = stated.flatMap((names) => versionsOf(names as string, func))
+  const isThere = version === undefined || version === 0 ? versions.length > 0 : versions.includes(version)
+  if (isThere) return null
+  const workers = new Set(rows.map((row) => row.pid)).size
+  const had = [...new Set(versions)].sort((a, b) => a - b)
+  return { kind: 'no_function', group, func, ...(version !== undefined && { version }), workers, versions: had }
+}
+
+/** `greet@1,greet@2,other@1` */
+function versionsOf(functions: string, func: string): number[] {
+  return functions.split(',').flatMap((name) => {
+    const at = name.lastIndexOf('@')
+    return name.slice(0, at) === func ? [Number(name.slice(at + 1))] : []
+  })
+}
+
+function heldReason(facts: Facts, task: TaskRow): Reason {
+  const { workers, now } = facts
+  const pid = task.pid as string
+  const until = task.dueAt ?? now
+  const presence = workers.filter((row) => row.pid === pid)
+  const beat = presence.map((row) => row.beat).reduce(later, null)
+  return {
+    kind: 'held',
+    pid,
+    since: task.sinceAt,
+    renewedAt: until - (task.ttl ?? 0),
+    until,
+    ...(presence.length > 0 && { isConnected: presence.some((row) => isLive(row, facts)) }),
+    ...(beat?.lagMs !== undefined && { lagMs: beat.lagMs }),
+  }
+}
+
+function later(a: Beat | null, b: Beat | null): Beat | null {
+  return a === null || (b !== null && b.at > a.at) ? b : a
+}
+
+/** Connected, and its server was heard from lately. */
+export function isLive(row: WorkerRow, { now, config }: Pick<Facts, 'now' | 'config'>): boolean {
+  return row.goneAt === null && row.seenAt + config.presenceStaleMs > now
+}
+
+/** What a param calls, where it says so as SDKs write it: base64 of `{"func", "version"?, …}`. Null: it does not. */
+export function calledBy({ data }: Value): { readonly func: string; readonly version?: number } | null {
+  if (data === undefined || data.length > PARAM_MAX) return null
+  try {
+    const bytes = Uint8Array.from(atob(data), (char) => char.charCodeAt(0))
+    const { func, version } = JSON.parse(new TextDecoder().decode(bytes)) ?? {}
+    if (typeof func !== 'string' || func === '') return null
+    return { func, ...(typeof version === 'number' && { version }) }
+  } catch {
+    // Encrypted, or of another codec: it calls nothing that can be read here.
+    return null
+  }
+}
+
+const PARAM_MAX = 1024 * 1024
+
+function reasonText(reason: Reason, { state }: PromiseRow, now: number): string {
+  switch (reason.kind) {
+    case 'hidden':
+      return 'waits for something that is not shown'
+    case 'settled':
+      return `is ${state} since ${ago(reason.at, now)}`
+    case 'sleeping':
+      return `sleeps until ${toCome(reason.until, now)}`
+    case 'unowned':
+      return `waits until somebody settles it: no worker runs it. It times out ${toCome(reason.until, now)}`
+    case 'step':
+      return `is a step of ${quote(reason.of)}, and is run by whoever runs that`
+    case 'delayed':
+      return `is not to start before ${toCome(reason.until, now)}`
+    case 'backing_off':
+      return `is tried again ${toCome(reason.until, now)}: ${setbacks(reason)} in a row without progress`
+    case 'offered':
+      return `was offered to worker ${quote(reason.pid)} ${ago(reason.since, now)}, and goes to another if it is not acquired by ${toCome(reason.until, now)}`
+    case 'pushed':
+      return reason.since === undefined || reason.until === undefined
+        ? `is being sent to ${quote(reason.address)}`
+        : `was sent to ${quote(reason.address)} ${ago(reason.since, now)}, and was not acquired; it is sent again ${toCome(reason.until, now)}`
+    case 'no_worker': {
+      const who = reason.pid === undefined ? '' : `${quote(reason.pid)} `
+      const others = reason.connected.length === 0 ? 'no worker is connected at all' : listed(reason.connected)
+      return `waits since ${ago(reason.since, now)}: no worker ${who}is connected in group ${quote(reason.group)} (${others})`
+    }
+    case 'no_function':
+      return `waits: no worker of group ${quote(reason.group)} has ${wanted(reason)} (${many(reason.workers, 'worker is', 'workers are')} connected${had(reason.versions)})`
+    case 'queued':
+      return `waits since ${ago(reason.since, now)} for room at ${many(reason.workers, 'worker', 'workers')} of group ${quote(reason.group)}`
+    case 'held':
+      return heldText(reason, now)
+    case 'halted':
+      return `is halted${reason.since === null ? '' : ` since ${ago(reason.since, now)}`}: it goes on when somebody continues it`
+    case 'suspended':
+      return suspendedText(reason, now)
+  }
+}
+
+type Of<K extends Reason['kind']> = Extract<Reason, { kind: K }>
+
+function setbacks({ lost, released }: Of<'backing_off'>): string {
+  const parts = [
+    ...(lost > 0 ? [many(lost, 'worker lost its lease', 'workers lost their lease')] : []),
+    ...(released > 0 ? [many(released, 'release', 'releases')] : []),
+  ]
+  return parts.join(' and ')
+}
+
+function wanted({ func, version }: Of<'no_function'>): string {
+  return `the function ${quote(func)}${version === undefined || version === 0 ? '' : ` in version ${version}`}`
+}
+
+function had(versions: readonly number[]): string {
+  return versions.length === 0 ? '' : `, with version ${versions.join(', ')}`
+}
+
+function heldText({ pid, since, renewedAt, until, isConnected, lagMs }: Of<'held'>, now: number): string {
+  const lease = until > now ? `its lease ends ${toCome(until, now)}` : `its lease ended ${ago(until, now)}`
+  const facts = [
+    `last renewed ${ago(renewedAt, now)}`,
+    lease,
+    ...(isConnected === false ? ['it is not connected'] : []),
+    ...(lagMs === undefined ? [] : [`its event loop was ${duration(lagMs)} late`]),
+  ]
+  return `is in the hands of worker ${quote(pid)}${since === null ? '' : ` since ${ago(since, now)}`} (${facts.join('; ')})`
+}
+
+function suspendedText({ count, more, on, since }: Of<'suspended'>, now: number): string {
+  if (on === null) return 'has nothing left to wait for: it is about to go on'
+  const what =
+    count === 1 && !more
+      ? `for ${quote(on)}`
+      : `for ${more ? 'more than ' : ''}${count} promises, the oldest ${quote(on)}`
+  return `waits ${what}${since === null ? '' : ` since ${ago(since, now)}`}`
+}
+
+function listed(groups: readonly string[]): string {
+  const shown = groups.slice(0, GROUPS_SHOWN).map((group) => quote(group))
+  const rest = groups.length - shown.length
+  const others = rest > 0 ? ` and ${many(rest, 'other', 'others')}` : ''
+  return groups.length === 1 ? `connected is ${shown[0]}` : `connected are ${shown.join(', ')}${others}`
+}
+
+const GROUPS_SHOWN = 8
+
+function many(count: number, one: string, more: string): string {
+  return `${count} ${count === 1 ? one : more}`
+}
+
+function ago(at: number, now: number): string {
+  return `${duration(now - at)} ago`
+}
+
+function toCome(at: number, now: number): string {
+  return at >= Number.MAX_SAFE_INTEGER ? 'never' : `in ${duration(at - now)}`
+}
+
+const UNITS = [
+  [86_400_000, 'd'],
+  [3_600_000, 'h'],
+  [60_000, 'm'],
+  [1_000, 's'],
+] as const
+
+/** The largest unit and the one below it: `1h 5m`, `12s`, `40ms`. */
+function duration(ms: number): string {
+  const whole = Math.max(0, Math.round(ms))
+  const at = UNITS.findIndex(([unit]) => whole >= unit)
+  const [unit, name] = UNITS[at] ?? [1, 'ms']
+  const below = UNITS[at + 1]
+  const rest = at < 0 || !below ? 0 : Math.floor((whole % unit) / below[0])
+  return `${Math.floor(whole / unit)}${name}${rest > 0 && below ? ` ${rest}${below[1]}` : ''}`
+}
