@@ -365,9 +365,10 @@ const TABLE = [
   {
     key: 'storage.postgres.statement_timeout',
     type: 'duration',
-    default: 15 * SECOND,
+    default: 8 * SECOND,
     min: 1,
-    meaning: 'How long one statement may take, a stalled network included. Past it 503.',
+    meaning:
+      'How long one statement may take, a stalled network included. Past it 503. Less than the 10 s after which clients give up.',
   },
 
   {

@@ -24,7 +24,7 @@ export interface ConnectionSettings {
 
 const CONNECTIONS_MAX = 10
 const CONNECT_TIMEOUT_MS = 5_000
-const STATEMENT_TIMEOUT_MS = 15_000
+const STATEMENT_TIMEOUT_MS = 8_000
 const LOCK_TIMEOUT_MS = 5_000
 /** What an answer may take on its way. */
 const TRAVEL_MS = 1_000
