@@ -17,17 +17,4 @@ export function parseDuration(text: string): number | null {
   return Number.isSafeInteger(ms) ? ms : null
 }
 
-/** At most two units, the larger first: `850ms`, `1.2s`, `3m 5s`, `2h 10m`, `3d 4h`. */
-export function formatDuration(ms: number): string {
-  if (ms < 1_000) return `${Math.max(0, Math.round(ms))}ms`
-  if (ms < UNIT_MS.m) return `${Math.floor(ms / 100) / 10}s`
-  if (ms < UNIT_MS.h) return twoUnits(ms, 'm', 's')
-  if (ms < UNIT_MS.d) return twoUnits(ms, 'h', 'm')
-  return twoUnits(ms, 'd', 'h')
-}
-
-function twoUnits(ms: number, large: Unit, small: Unit): string {
-  const count = Math.floor(ms / UNIT_MS[large])
-  const rest = Math.floor((ms % UNIT_MS[large]) / UNIT_MS[small])
-  return rest === 0 ? `${count}${large}` : `${count}${large} ${rest}${small}`
-}
+export { formatDuration } from '@resonatehq/protocol'

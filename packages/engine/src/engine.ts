@@ -134,7 +134,7 @@ class StoreEngine implements Engine {
     this.#server = `server-${Math.floor(platform.random() * 2 ** 48).toString(36)}`
     this.#messageRetentionMs = options.messageRetentionMs ?? 24 * 3_600_000
     const canPush = options.push !== undefined
-    this.#beats = new Beats(platform.ticks)
+    this.#beats = new Beats(() => platform.ticks())
     const scaling = options.scaling ?? DEFAULT_SCALING
     this.#sight = { store, config: machine, beats: this.#beats, holds: this.#holds, scaling }
     const placement = new Placement({ canPush })

@@ -319,6 +319,27 @@ class Life {
     await this.#settle()
     assert.deepEqual(await this.#tracked?.store.snapshot(), this.#bare.tables.rows())
     await this.#counted()
+    await this.#shown()
+  }
+
+  /** What operators are shown stands in the rows: with a twin store, each of these reads is compared. */
+  async #shown(): Promise<void> {
+    const store = this.#tracked?.store as Store
+    const { promises, tasks } = this.#bare.tables
+    const pairs = await store.pairs({ ids: [...promises.keys(), 'none'] })
+    const rows = pairs.map(({ promise, task }): [string, unknown] => [promise.id, { promise, task }])
+    const expected = [...promises].map(([id, promise]): [string, unknown] => [
+      id,
+      { promise, task: tasks.get(id) ?? null },
+    ])
+    assert.deepEqual(new Map(rows), new Map(expected))
+    for (const id of tasks.keys()) {
+      const awaited = await store.awaits({ awaiter: id, limit: 100 })
+      for (const on of awaited) assert.ok(this.#bare.tables.waiters(on).awaiters.includes(id), `${id} awaits ${on}`)
+    }
+    await store.workers({ limit: 100 })
+    const now = await store.now()
+    for (const { queue } of tasks.values()) await store.backlog({ queue, now, limit: 2 })
   }
 
   /** The gauges say what counting the rows would, and the totals what counting one event after the other has. */

@@ -2,6 +2,7 @@
 
 export * from './address.ts'
 export * from './cron.ts'
+export * from './duration.ts'
 export * from './ids.ts'
 export {
   countForgotten,

@@ -3,6 +3,7 @@
 // may guess where the machine must not: it reads the function's name out of the param, as SDKs write it there.
 
 import { parseAddress } from '../address.ts'
+import { formatDuration } from '../duration.ts'
 import { quote } from '../quote.ts'
 import type { PromiseState, TaskState, Value } from '../records.ts'
 import { isTimer, TAG_BRANCH, TAG_SCOPE } from '../tags.ts'
@@ -254,19 +255,19 @@ function reasonText(reason: Reason, { state }: PromiseRow, now: number): string 
     case 'hidden':
       return 'waits for something that is not shown'
     case 'settled':
-      return `is ${state} since ${ago(reason.at, now)}`
+      return `was settled ${ago(reason.at, now)}: ${state}`
     case 'sleeping':
-      return `sleeps until ${toCome(reason.until, now)}`
+      return `sleeps; it wakes ${toCome(reason.until, now)}`
     case 'unowned':
-      return `waits until somebody settles it: no worker runs it. It times out ${toCome(reason.until, now)}`
+      return `waits until somebody settles it: no worker runs it; it times out ${toCome(reason.until, now)}`
     case 'step':
       return `is a step of ${quote(reason.of)}, and is run by whoever runs that`
     case 'delayed':
-      return `is not to start before ${toCome(reason.until, now)}`
+      return `is delayed; it may start ${toCome(reason.until, now)}`
     case 'backing_off':
       return `is tried again ${toCome(reason.until, now)}: ${setbacks(reason)} in a row without progress`
     case 'offered':
-      return `was offered to worker ${quote(reason.pid)} ${ago(reason.since, now)}, and goes to another if it is not acquired by ${toCome(reason.until, now)}`
+      return `was offered to worker ${quote(reason.pid)} ${ago(reason.since, now)}, and is offered again ${toCome(reason.until, now)} unless it is acquired`
     case 'pushed':
       return reason.since === undefined || reason.until === undefined
         ? `is being sent to ${quote(reason.address)}`
@@ -274,16 +275,16 @@ function reasonText(reason: Reason, { state }: PromiseRow, now: number): string 
     case 'no_worker': {
       const who = reason.pid === undefined ? '' : `${quote(reason.pid)} `
       const others = reason.connected.length === 0 ? 'no worker is connected at all' : listed(reason.connected)
-      return `waits since ${ago(reason.since, now)}: no worker ${who}is connected in group ${quote(reason.group)} (${others})`
+      return `has been ready for ${past(reason.since, now)}: no worker ${who}is connected in group ${quote(reason.group)} (${others})`
     }
     case 'no_function':
-      return `waits: no worker of group ${quote(reason.group)} has ${wanted(reason)} (${many(reason.workers, 'worker is', 'workers are')} connected${had(reason.versions)})`
+      return `cannot start: no worker of group ${quote(reason.group)} has ${wanted(reason)} (${many(reason.workers, 'worker is', 'workers are')} connected${had(reason.versions)})`
     case 'queued':
-      return `waits since ${ago(reason.since, now)} for room at ${many(reason.workers, 'worker', 'workers')} of group ${quote(reason.group)}`
+      return `has been ready for ${past(reason.since, now)}, and waits for room at ${many(reason.workers, 'worker', 'workers')} of group ${quote(reason.group)}`
     case 'held':
       return heldText(reason, now)
     case 'halted':
-      return `is halted${reason.since === null ? '' : ` since ${ago(reason.since, now)}`}: it goes on when somebody continues it`
+      return `is halted${during(reason.since, now)}: it goes on when somebody continues it`
     case 'suspended':
       return suspendedText(reason, now)
   }
@@ -313,9 +314,9 @@ function heldText({ pid, since, renewedAt, until, isConnected, lagMs }: Of<'held
     `last renewed ${ago(renewedAt, now)}`,
     lease,
     ...(isConnected === false ? ['it is not connected'] : []),
-    ...(lagMs === undefined ? [] : [`its event loop was ${duration(lagMs)} late`]),
+    ...(lagMs === undefined ? [] : [`its event loop was ${formatDuration(lagMs)} late`]),
   ]
-  return `is in the hands of worker ${quote(pid)}${since === null ? '' : ` since ${ago(since, now)}`} (${facts.join('; ')})`
+  return `is in the hands of worker ${quote(pid)}${during(since, now)} (${facts.join('; ')})`
 }
 
 function suspendedText({ count, more, on, since }: Of<'suspended'>, now: number): string {
@@ -324,7 +325,7 @@ function suspendedText({ count, more, on, since }: Of<'suspended'>, now: number)
     count === 1 && !more
       ? `for ${quote(on)}`
       : `for ${more ? 'more than ' : ''}${count} promises, the oldest ${quote(on)}`
-  return `waits ${what}${since === null ? '' : ` since ${ago(since, now)}`}`
+  return `waits ${what}${since === null ? '' : `, suspended${during(since, now)}`}`
 }
 
 function listed(groups: readonly string[]): string {
@@ -340,27 +341,19 @@ function many(count: number, one: string, more: string): string {
   return `${count} ${count === 1 ? one : more}`
 }
 
+function past(at: number, now: number): string {
+  return formatDuration(now - at)
+}
+
 function ago(at: number, now: number): string {
-  return `${duration(now - at)} ago`
+  return `${past(at, now)} ago`
+}
+
+/** Nothing where it is not known since when. */
+function during(since: number | null, now: number): string {
+  return since === null ? '' : ` for ${past(since, now)}`
 }
 
 function toCome(at: number, now: number): string {
-  return at >= Number.MAX_SAFE_INTEGER ? 'never' : `in ${duration(at - now)}`
-}
-
-const UNITS = [
-  [86_400_000, 'd'],
-  [3_600_000, 'h'],
-  [60_000, 'm'],
-  [1_000, 's'],
-] as const
-
-/** The largest unit and the one below it: `1h 5m`, `12s`, `40ms`. */
-function duration(ms: number): string {
-  const whole = Math.max(0, Math.round(ms))
-  const at = UNITS.findIndex(([unit]) => whole >= unit)
-  const [unit, name] = UNITS[at] ?? [1, 'ms']
-  const below = UNITS[at + 1]
-  const rest = at < 0 || !below ? 0 : Math.floor((whole % unit) / below[0])
-  return `${Math.floor(whole / unit)}${name}${rest > 0 && below ? ` ${rest}${below[1]}` : ''}`
+  return at >= Number.MAX_SAFE_INTEGER ? 'never' : `in ${formatDuration(at - now)}`
 }
