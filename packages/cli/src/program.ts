@@ -2,18 +2,34 @@
 
 import { Command, CommanderError } from 'commander'
 import manifest from '../package.json' with { type: 'json' }
+import { explainCommand } from './commands/explain.ts'
+import { groupsCommand } from './commands/groups.ts'
 import { invokeCommand } from './commands/invoke.ts'
 import { promisesCommand } from './commands/promises.ts'
 import { schedulesCommand } from './commands/schedules.ts'
 import { addSettings, devCommand, serveCommand } from './commands/serve.ts'
 import { tasksCommand } from './commands/tasks.ts'
+import { topCommand } from './commands/top.ts'
 import { treeCommand } from './commands/tree.ts'
+import { workersCommand } from './commands/workers.ts'
 import { EXIT, type ExitCode, Failure } from './exit.ts'
 import { example } from './help.ts'
 import type { Io } from './io.ts'
 import { withClientOptions } from './session.ts'
 
-const COMMANDS = [serveCommand, devCommand, invokeCommand, treeCommand, promisesCommand, tasksCommand, schedulesCommand]
+const COMMANDS = [
+  serveCommand,
+  devCommand,
+  invokeCommand,
+  treeCommand,
+  explainCommand,
+  topCommand,
+  groupsCommand,
+  workersCommand,
+  promisesCommand,
+  tasksCommand,
+  schedulesCommand,
+]
 const SERVERS = new Set(['serve', 'dev'])
 
 export async function run(args: readonly string[], io: Io): Promise<ExitCode> {

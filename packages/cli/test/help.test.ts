@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Command } from 'commander'
 import { allCommands, createProgram } from '../src/program.ts'
-import { promise, schedule, task } from './records.ts'
+import { group, promise, schedule, task, worker } from './records.ts'
 import { createWorld, words } from './world.ts'
 
 const everything = {
@@ -14,6 +14,13 @@ const everything = {
   tasks: [task('a')],
   schedule: schedule('a'),
   schedules: [schedule('a')],
+  id: 'a',
+  at: 0,
+  steps: [{ id: 'a', state: 'pending', reason: { kind: 'unowned', until: 1 }, text: 'waits' }],
+  isCircular: false,
+  isCut: false,
+  workers: [worker('w')],
+  groups: [group('g')],
   preload: [],
   lost: [],
   action: { kind: 'promise.settle', head: { corrId: '0', status: 200, version: '2026-04-01' }, data: {} },

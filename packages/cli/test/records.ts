@@ -1,6 +1,6 @@
 // Records for tests, as a server would answer them.
 
-import type { PromiseRecord, ScheduleRecord, TaskRecord } from '@resonatehq/protocol'
+import type { GroupRecord, PromiseRecord, ScheduleRecord, TaskRecord, WorkerRecord } from '@resonatehq/protocol'
 import { START } from './world.ts'
 
 export function promise(id: string, parts: Partial<PromiseRecord> = {}): PromiseRecord {
@@ -32,4 +32,13 @@ export function schedule(id: string, parts: Partial<ScheduleRecord> = {}): Sched
     nextRunAt: START + 3_600_000,
     ...parts,
   }
+}
+
+export function worker(pid: string, parts: Partial<WorkerRecord> = {}): WorkerRecord {
+  return { group: 'default', pid, state: 'connected', tasks: 0, info: {}, seenAt: START, ...parts }
+}
+
+export function group(name: string, parts: Partial<GroupRecord> = {}): GroupRecord {
+  const tasks = { pending: 0, acquired: 0, suspended: 0, halted: 0 }
+  return { group: name, workers: 1, tasks, ready: 0, workersDesired: 0, ...parts }
 }

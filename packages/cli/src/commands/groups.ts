@@ -1,0 +1,52 @@
+// `resonate groups`: what waits in each group, and the workers that are there for it.
+
+import type { GroupRecord } from '@resonatehq/protocol'
+import { Command } from 'commander'
+import { formatDuration } from '../duration.ts'
+import { example } from '../help.ts'
+import type { Io } from '../io.ts'
+import { shorten, tableText } from '../output.ts'
+import { openSession, type Session, withClientOptions } from '../session.ts'
+
+const PAGE = 1000
+const NAME_LENGTH_MAX = 40
+
+export function groupsCommand(io: Io): Command {
+  return withClientOptions(new Command('groups'))
+    .description('list groups that have a worker or a task: what waits, and the workers that it needs')
+    .addHelpText('after', example('resonate groups'))
+    .action(async (_options: unknown, command: Command) => {
+      const session = openSession(io, command)
+      const groups = await loadGroups(session)
+      session.out.data({ groups }, () => groupsText(groups, io.now()))
+    })
+}
+
+/** All of them, by name. */
+export async function loadGroups(session: Session): Promise<GroupRecord[]> {
+  const groups: GroupRecord[] = []
+  let cursor: string | undefined
+  do {
+    const page = await session.ask('group.search', { limit: PAGE, ...(cursor === undefined ? {} : { cursor }) })
+    groups.push(...page.groups)
+    cursor = page.cursor
+  } while (cursor !== undefined)
+  return groups
+}
+
+export function groupsText(groups: readonly GroupRecord[], now: number): string {
+  if (groups.length === 0) return 'No groups: no worker is connected, and no task is under way.'
+  const rows = groups.map(({ group, workers, workersDesired, ready, oldestReadyAt, tasks }) => [
+    shorten(group, NAME_LENGTH_MAX),
+    String(workers),
+    String(workersDesired),
+    String(ready),
+    oldestReadyAt === undefined ? '' : formatDuration(now - oldestReadyAt),
+    String(tasks.acquired),
+    String(tasks.suspended),
+    String(tasks.pending - ready),
+    String(tasks.halted),
+  ])
+  const headings = ['GROUP', 'WORKERS', 'NEEDED', 'READY', 'OLDEST', 'HELD', 'SUSPENDED', 'NOT YET', 'HALTED']
+  return tableText(headings, rows)
+}

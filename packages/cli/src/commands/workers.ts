@@ -1,0 +1,60 @@
+// `resonate workers`: who is connected, what they have in hand, and how they are.
+
+import type { WorkerRecord } from '@resonatehq/protocol'
+import { Command } from 'commander'
+import { formatDuration } from '../duration.ts'
+import { example } from '../help.ts'
+import type { Io } from '../io.ts'
+import { shorten, tableText } from '../output.ts'
+import { openSession, type Session, withClientOptions } from '../session.ts'
+
+const PAGE = 1000
+const CELL_LENGTH_MAX = 40
+
+export function workersCommand(io: Io): Command {
+  return withClientOptions(new Command('workers'))
+    .description('list workers: connected, gone for less than an hour, or silent')
+    .option('--group <group>', 'only those of this group')
+    .addHelpText('after', example('resonate workers --group emails'))
+    .action(async ({ group }: { group?: string }, command: Command) => {
+      const session = openSession(io, command)
+      const workers = await loadWorkers(session, group)
+      session.out.data({ workers }, () => workersText(workers, io.now()))
+    })
+}
+
+/** All of them, in the order of group and pid. */
+export async function loadWorkers(session: Session, group?: string): Promise<WorkerRecord[]> {
+  const workers: WorkerRecord[] = []
+  let cursor: string | undefined
+  do {
+    const page = await session.ask('worker.search', {
+      limit: PAGE,
+      ...(group === undefined ? {} : { group }),
+      ...(cursor === undefined ? {} : { cursor }),
+    })
+    workers.push(...page.workers)
+    cursor = page.cursor
+  } while (cursor !== undefined)
+  return workers
+}
+
+export function workersText(workers: readonly WorkerRecord[], now: number): string {
+  if (workers.length === 0) return 'No workers.'
+  const rows = workers.map((worker) => [
+    shorten(worker.group, CELL_LENGTH_MAX),
+    shorten(worker.pid, CELL_LENGTH_MAX),
+    stateText(worker, now),
+    worker.capacity === undefined ? String(worker.tasks) : `${worker.tasks} of ${worker.capacity}`,
+    worker.heartbeatAt === undefined ? '' : `${formatDuration(now - worker.heartbeatAt)} ago`,
+    worker.lagMs === undefined ? '' : formatDuration(worker.lagMs),
+    worker.rssBytes === undefined ? '' : `${Math.round(worker.rssBytes / 1_048_576)} MiB`,
+    shorten([worker.info.sdk, worker.info.version].filter(Boolean).join(' '), CELL_LENGTH_MAX),
+    shorten(worker.info.host ?? '', CELL_LENGTH_MAX),
+  ])
+  return tableText(['GROUP', 'PID', 'STATE', 'TASKS', 'HEARTBEAT', 'LAG', 'MEMORY', 'SDK', 'HOST'], rows)
+}
+
+function stateText({ state, seenAt }: WorkerRecord, now: number): string {
+  return state === 'connected' ? state : `${state} for ${formatDuration(now - seenAt)}`
+}
