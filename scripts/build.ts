@@ -39,12 +39,20 @@ export function published(): string[] {
     .sort()
 }
 
+/** Only the types, as `<package>/src/*.d.ts`; also of code that does not compile, which is for the compiler to say. */
+export function emitDeclarations(out: string): void {
+  tsc(['--outDir', out, '--emitDeclarationOnly', '--sourceMap', 'false', '--inlineSources', 'false'])
+}
+
 function compile(out: string): void {
-  const tsc = join(ROOT, 'node_modules/typescript/bin/tsc')
-  const args = [tsc, '-p', join(ROOT, 'tsconfig.build.json'), '--outDir', out]
-  const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' })
+  const { status, stdout, stderr } = tsc(['--outDir', out])
   if (status !== 0) throw new Error(`The packages do not compile:\n${stdout}${stderr}`)
   for (const path of globSync('**/*.d.ts', { cwd: out })) rewrite(join(out, path))
+}
+
+function tsc(flags: readonly string[]) {
+  const args = [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', join(ROOT, 'tsconfig.build.json'), ...flags]
+  return spawnSync(process.execPath, args, { encoding: 'utf8' })
 }
 
 /** What the compiler does not make: the manifest, the pages, and files that are no TypeScript. */

@@ -23,6 +23,7 @@ export const PROMISE_STATES: readonly PromiseState[] = [
   'rejected_timedout',
 ]
 
+/** A promise as it is kept: who asked for what, until when, and what came of it. */
 export interface PromiseRecord {
   readonly id: string
   readonly state: PromiseState
@@ -54,6 +55,7 @@ export interface TaskRecord {
   readonly pid?: string
 }
 
+/** A schedule: which promises are created when. */
 export interface ScheduleRecord {
   readonly id: string
   readonly cron: string
@@ -94,4 +96,5 @@ export interface RevokeMessage {
   readonly data: { readonly task: TaskRef }
 }
 
+/** What a server sends to workers. */
 export type Message = ExecuteMessage | UnblockMessage | RevokeMessage

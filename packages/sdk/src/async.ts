@@ -10,6 +10,7 @@ import {
   type ResonateOptions,
 } from './client.ts'
 import type { LatentOptions, SleepOptions } from './context.ts'
+import { Operation } from './engine/operations.ts'
 import { type CallOptions, type Options, withVersion } from './engine/options.ts'
 import { Never } from './engine/retry.ts'
 import { systemPlatform } from './platform.ts'
@@ -54,6 +55,11 @@ export interface DurablePromise<T> extends Promise<T> {
   readonly id: string
 }
 
+/** `value instanceof DurablePromise`: whether it is an operation of a context, which a workflow may await. */
+export const DurablePromise: { [Symbol.hasInstance](value: unknown): value is DurablePromise<unknown> } = {
+  [Symbol.hasInstance]: (value): value is DurablePromise<unknown> => value instanceof Operation,
+}
+
 /** What a workflow is given. */
 export interface Context extends Info {
   /** Calls a function in this process and records its result: it is not run again once that is there. */
@@ -87,6 +93,10 @@ export interface ResonateFunc<F extends AnyFunc> {
   options(options?: CallOptions): Options
 }
 
+/**
+ * A client of the async entry, and a worker of its group from the moment it is made until `stop`. `run` and `rpc` give handles.
+ * Without a `url`, given or in the environment, the server is inside this process.
+ */
 export class Resonate extends Client {
   constructor(options: ResonateOptions = {}) {
     super(options, new Never())

@@ -19,12 +19,16 @@ import { type Asker, asker, PATIENCE_MS } from './requests.ts'
 import { Schedules, Tasks } from './schedules.ts'
 import { HttpTransport } from './transport/http.ts'
 import { LocalTransport } from './transport/local.ts'
-import { type Network, NetworkTransport } from './transport/network.ts'
+import { type AnyNetwork, NetworkTransport } from './transport/network.ts'
 import type { Reply, Transport } from './transport/transport.ts'
 import { byName, withDefaults } from './typed-client.ts'
 import type { ResonateHandle, ResonateSchedule, TypedClient } from './types.ts'
 import { VERSION } from './version.ts'
 
+/**
+ * How a client is made. Whatever is left out is taken from the environment, where there is a variable for it, or has its default.
+ * A value that makes no sense throws a TypeError that says what was expected.
+ */
 export interface ResonateOptions {
   /** The server. @default RESONATE_URL, or RESONATE_SCHEME, _HOST and _PORT; without any, a server in this process. */
   url?: string
@@ -46,7 +50,7 @@ export interface ResonateOptions {
   /** Makes values unreadable to the server. */
   encryptor?: Encryptor
   /** A network of the published SDK's interface, instead of HTTP. */
-  network?: Network
+  network?: AnyNetwork
   /**
    * How long the event loop may be blocked before the tasks of this process are left to others, ms. Until then a thread renews
    * them, where there are threads. @default the ttl
@@ -67,11 +71,13 @@ export interface ResonateOptions {
   platform?: Platform
 }
 
+/** How a client with a server of its own inside the process is made. */
 export interface LocalOptions extends Omit<ResonateOptions, 'url' | 'token' | 'timeout' | 'network'> {
   /** A SQLite file that keeps everything. Absent: in memory, gone with the process. */
   path?: string
 }
 
+/** How a function is registered. */
 export interface RegisterOptions {
   /** A whole number above 0. @default 1 */
   version?: number
@@ -79,11 +85,13 @@ export interface RegisterOptions {
   retryPolicy?: RetryPolicy
 }
 
+/** How a client stops at a signal. */
 export interface SignalOptions extends StopOptions {
   /** Absent: the process is not ended by us. */
   readonly exitCode?: number
 }
 
+/** How a client stops. */
 export interface StopOptions {
   /** How long what runs here may go on, ms. @default 5000 */
   timeout?: number
@@ -111,6 +119,7 @@ export function localOptions({ path, ...options }: LocalOptions): ResonateOption
   return { ...options, [LOCAL_PATH]: { path } } as InternalOptions
 }
 
+/** What the clients of both entry points have in common. */
 export class Client {
   readonly promises: Promises
   readonly schedules: Schedules

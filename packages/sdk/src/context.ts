@@ -28,12 +28,14 @@ export interface ContextSource {
   targetOf(target: string | undefined, registered: Registered | undefined): string
 }
 
+/** How long `ctx.sleep` waits: one of both. Neither, or an instant that is past: it is over at once. */
 export interface SleepOptions {
   /** Ms from now. */
   readonly for?: number
   readonly until?: Date
 }
 
+/** How a promise that someone else settles is made. */
 export interface LatentOptions {
   /** Ms from now; a day where it is not said. Never beyond the deadline of the function. */
   readonly timeout?: number

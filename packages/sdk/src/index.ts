@@ -3,7 +3,7 @@
 
 export type { LocalOptions, RegisterOptions, ResonateOptions, SignalOptions, StopOptions } from './client.ts'
 export type { LatentOptions, SleepOptions } from './context.ts'
-export { Codec, type Encryptor, NoopEncryptor } from './engine/codec.ts'
+export { Codec, type DecodedPromise, type Encryptor, NoopEncryptor } from './engine/codec.ts'
 export {
   PromiseCanceledError,
   PromiseTimedoutError,
@@ -18,7 +18,15 @@ export { type HttpPort, type Platform, systemPlatform } from './platform.ts'
 export type { PromiseSearch, Promises } from './promises.ts'
 export { Resonate } from './resonate.ts'
 export type { Schedules, Tasks } from './schedules.ts'
-export type { Network, Recv, Send } from './transport/network.ts'
+export type { AnyNetwork, Network, Recv, Send } from './transport/network.ts'
+export {
+  type HttpAdapter,
+  HttpNetwork,
+  type HttpNetworkConfig,
+  LocalNetwork,
+  type LocalNetworkConfig,
+  PollMessageSource,
+} from './transport/networks.ts'
 export type {
   AnyFunc,
   AnyFunc as Func,
@@ -39,4 +47,25 @@ export type {
   TypedContextClient,
 } from './types.ts'
 export { VERSION } from './version.ts'
-export * from './wire.ts'
+export {
+  type ExecuteMsg,
+  isExecuteMsg,
+  isMessage,
+  isPromiseRecord,
+  isScheduleRecord,
+  isTaskRecord,
+  isUnblockMsg,
+  isValue,
+  type Message,
+  type MessageHead,
+  type MessageOf,
+  type PromiseRecord,
+  type RequestEnvelope,
+  type ResponseEnvelope,
+  type RevokeMsg,
+  type ScheduleRecord,
+  type TaskRecord,
+  type UnblockMsg,
+  type Value,
+} from './wire.ts'
+export * from './wire-requests.ts'

@@ -1,6 +1,7 @@
 // How the SDK tells what it does: the logger that users replace with their own, and the one that writes to the console.
 // Nothing else may write there.
 
+/** From the least to the most serious. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 
 /** Fits pino, winston and the like. */

@@ -1,6 +1,10 @@
 // Everything ambient that the SDK uses: clock, timers, chance, environment, the network of the runtime. The one file that
 // may reach for them, so that a test or a simulation replaces all of it at once. Runs in Node, Deno, Bun and browsers.
 
+/**
+ * Everything ambient that the SDK uses, to be replaced as a whole in a test or a runtime of its own kind. `systemPlatform()` is that
+ * of this runtime.
+ */
 export interface Platform {
   /** Wall clock, ms since epoch. */
   now(): number
@@ -54,6 +58,7 @@ export interface HttpResponse {
   readonly body: string
 }
 
+/** How requests are made over HTTP. */
 export interface HttpPort {
   /** Resolves with whatever status; rejects when there is no whole response within `timeoutMs`. */
   request(url: string, options: HttpRequestOptions): Promise<HttpResponse>

@@ -14,6 +14,7 @@ export interface Content {
   readonly value?: unknown
 }
 
+/** What `resonate.promises.search` looks for: one page of promises, in the order of their ids. */
 export interface PromiseSearch {
   readonly state?: PromiseState
   /** Every one of them must match. */
@@ -22,6 +23,10 @@ export interface PromiseSearch {
   readonly cursor?: string
 }
 
+/**
+ * Durable promises by id: `resonate.promises`. Every method throws ResonateError 1199 where the server refuses, with its status in
+ * `serverError.code` (404: there is none), and ResonateTimeoutException where it cannot be reached for a minute.
+ */
 export class Promises {
   readonly #ask: Asker
   readonly #codec: Codec

@@ -14,6 +14,10 @@ import { systemPlatform } from './platform.ts'
 import type { AnyFunc, ParamsWithOptions, ResonateFunc, ResonateHandle, ResonateSchedule, Return } from './types.ts'
 
 // biome-ignore-start lint/suspicious/noExplicitAny: a function called by name takes and gives what only its worker knows.
+/**
+ * A client of the root entry, and a worker of its group from the moment it is made until `stop`. `run` and `rpc` give results.
+ * Without a `url`, given or in the environment, the server is inside this process.
+ */
 export class Resonate extends Client {
   constructor(options: ResonateOptions = {}) {
     super(options, new Exponential())

@@ -3,13 +3,19 @@
 import type { ScheduleRecord, TaskRecord, TaskState } from '@resonatehq/protocol'
 import type { Asker } from './requests.ts'
 
+/** What each promise of a schedule is made with. */
 export interface ScheduleOptions {
+  /** Taken as the published SDK takes it, and not kept: the protocol has no place for it. */
+  readonly description?: string
+  /** The same. */
+  readonly tags?: Record<string, string>
   readonly promiseHeaders?: Record<string, string>
   /** Encoded already. */
   readonly promiseData?: string
   readonly promiseTags?: Record<string, string>
 }
 
+/** Schedules by id: `resonate.schedules`. Throws as `resonate.promises` does. */
 export class Schedules {
   readonly #ask: Asker
 
@@ -48,6 +54,7 @@ export class Schedules {
   }
 }
 
+/** Tasks by the id of their promise: `resonate.tasks`. Throws as `resonate.promises` does. */
 export class Tasks {
   readonly #ask: Asker
 

@@ -9,6 +9,7 @@ import type { CallOptions, Options } from './engine/options.ts'
 /** A durable function: the context first, then what it is called with. */
 export type AnyFunc = (context: any, ...args: any[]) => any
 
+/** The arguments of a function after its context. */
 export type Params<F> = F extends (context: any, ...args: infer P) => any ? P : never
 
 /** The arguments of a call; options of the call may come last. */
@@ -46,6 +47,7 @@ export interface DurableFuture<T> extends PromiseLike<T> {
   [Symbol.iterator](): Generator<any, T, any>
 }
 
+/** Detached work, by its id: `resonate.get(id)` gives its result. */
 export interface DetachedHandle {
   readonly id: string
 }
@@ -140,6 +142,7 @@ export type Functions<W> = { readonly [Name in keyof W as W[Name] extends AnyFun
 /** Calls to the functions of a worker elsewhere, by its type alone. */
 export type TypedClient<W> = { readonly [Name in keyof Functions<W>]: TypedCall<Functions<W>[Name]> }
 
+/** One function of a worker elsewhere. */
 export interface TypedCall<F> {
   /** Calls it and waits for its result. */
   (id: string, ...args: ParamsWithOptions<F>): Promise<Return<F>>
@@ -163,6 +166,7 @@ export interface ResonateHandle<T> {
   done(): Promise<boolean>
 }
 
+/** A schedule that was made. */
 export interface ResonateSchedule {
   delete(): Promise<void>
 }

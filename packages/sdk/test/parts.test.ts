@@ -165,3 +165,31 @@ test('the guards of the wire tell what came, and refuse what only looks like it'
   assert.deepEqual([wire.isResponse(answer), wire.isNotFound(answer), wire.isSuccess(answer)], [true, true, false])
   await world.stop()
 })
+
+test('requests and answers of each kind are told apart, and what is not whole is refused', () => {
+  const head = { corrId: 'c', version: 'v' }
+  const request = { kind: 'promise.get', head, data: { id: 'a' } }
+  assert.deepEqual([wire.isPromiseGetReq(request), wire.isRequest(request)], [true, true])
+  assert.equal(wire.isTaskGetReq(request), false)
+  for (const wrong of [{ ...request, head: {} }, { ...request, data: {} }, { ...request, kind: 'promise.put' }, null])
+    assert.equal(wire.isRequest(wrong), false, JSON.stringify(wrong))
+  const task = { id: 'a', state: 'acquired', version: 1, resumes: 0 }
+  const promise = { id: 'a', state: 'pending', param: {}, value: {}, tags: {}, timeoutAt: 1, createdAt: 0 }
+  const answer = { kind: 'task.acquire', head: { ...head, status: 200 }, data: { task, promise, preload: [promise] } }
+  assert.equal(wire.isTaskAcquireRes(answer), true)
+  assert.equal(wire.isTaskAcquireRes({ ...answer, data: { task, promise } }), false)
+  assert.equal(wire.isTaskAcquireRes({ ...answer, head: { ...head, status: 409 }, data: 'taken' }), true)
+  const inner = { kind: 'promise.settle', head: { ...head, status: 200 }, data: { promise } }
+  const fence = { kind: 'task.fence', head: { ...head, status: 200 }, data: { action: inner, preload: [] } }
+  assert.deepEqual([wire.isTaskFenceRes(fence), wire.isPromiseCreateRes(inner)], [true, false])
+  const redirect = { kind: 'task.suspend', head: { ...head, status: 300 }, data: { preload: [] } }
+  assert.deepEqual([wire.isTaskSuspendRes(redirect), wire.isRedirect(redirect)], [true, true])
+})
+
+test('the codec gives a record with its payloads as values', async () => {
+  const codec = new wire.Codec()
+  const param = (await codec.encode({ a: 1 })) as wire.Value
+  const record = { id: 'a', state: 'pending', param, value: {}, tags: {}, timeoutAt: 1, createdAt: 0 } as const
+  const decoded = await codec.decodePromise(record)
+  assert.deepEqual([decoded.param.data, decoded.value.data, decoded.id], [{ a: 1 }, undefined, 'a'])
+})

@@ -1,8 +1,14 @@
 // Values as they travel: base64 of JSON, in the very encoding of the published SDK, so that workers of both read each
 // other's results. What decode gives is what every replay gives, so callers are given decoded values on the first run too.
 
-import type { Value } from '@resonatehq/protocol'
+import type { PromiseRecord, Value } from '@resonatehq/protocol'
 import { errors } from './errors.ts'
+
+/** A promise whose payloads are values again. */
+export interface DecodedPromise extends Omit<PromiseRecord, 'param' | 'value'> {
+  readonly param: Omit<Value, 'data'> & { readonly data: unknown }
+  readonly value: Omit<Value, 'data'> & { readonly data: unknown }
+}
 
 /** Makes stored values unreadable to others. May answer later, as key services do. */
 export interface Encryptor {
@@ -10,6 +16,7 @@ export interface Encryptor {
   decrypt(ciphertext: Value): Value | Promise<Value>
 }
 
+/** The encryptor of those who have none: values stay as they are. */
 export class NoopEncryptor implements Encryptor {
   encrypt(plaintext: Value): Value {
     return plaintext
@@ -20,6 +27,10 @@ export class NoopEncryptor implements Encryptor {
   }
 }
 
+/**
+ * Values as they travel: base64 of JSON, encrypted where there is an encryptor. For those who read or write promises past the
+ * client; `resonate.promises` does it by itself.
+ */
 export class Codec {
   readonly #encryptor: Encryptor | undefined
 
@@ -42,6 +53,18 @@ export class Codec {
   decode(value: Value | undefined, what = 'A value'): unknown {
     if (!this.#encryptor || value?.data === undefined) return decodeValue(value, what)
     return chain(this.#encryptor.decrypt(value), (plain) => decodeValue(plain, what))
+  }
+
+  /** A record with what its `param` and `value` hold decoded, as `data`. Throws as `decode` does. */
+  decodePromise(record: PromiseRecord): DecodedPromise | Promise<DecodedPromise> {
+    const { param, value } = record
+    return chain(this.decode(param), (paramData) =>
+      chain(this.decode(value), (valueData) => ({
+        ...record,
+        param: { ...param, data: paramData },
+        value: { ...value, data: valueData },
+      })),
+    ) as DecodedPromise | Promise<DecodedPromise>
   }
 }
 

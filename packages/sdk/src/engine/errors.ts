@@ -17,16 +17,27 @@ export interface ResonateErrorOptions {
   readonly serverError?: ServerError
 }
 
+/**
+ * What the SDK refuses or cannot do. `code` says what:
+ *
+ * - 1100 a version is no whole number above 0; 1101 a function without a name; 1102 registered already; 1103 not registered here
+ * - 1106 an argument or value has no JSON form; 1107 a stored value cannot be read; 1108 a result has no JSON form
+ * - 1110 an id is none; 1111 a replay asked for something else than is recorded, and its task is halted
+ * - 1112 the client was stopped; 1198 the function ended its pass (`panic`, `assert`), or called its context too late
+ * - 1199 the server refused: its status is in `serverError.code`
+ */
 export class ResonateError extends Error {
-  /** Two digits; documented as `11` and these two. */
+  /** The last two digits of those above. */
   readonly code: string
   /** The category: Registry, Encoding, Panic, Server… */
   readonly type: string
   /** What becomes of the work it concerns. */
   readonly next: string
+  /** A page about it. */
   readonly href: string
   /** Whether the same call may succeed later. */
   readonly retriable: boolean
+  /** Of 1199: what the server said. */
   readonly serverError?: ServerError
 
   constructor(code: string, type: string, message: string, options: ResonateErrorOptions = {}) {
@@ -40,6 +51,7 @@ export class ResonateError extends Error {
     if (options.serverError) this.serverError = options.serverError
   }
 
+  /** Writes one line to the logger: the message, its code and what becomes of the work. */
   log(logger: Logger): void {
     logger.error({ code: `11${this.code}`, type: this.type, next: this.next, href: this.href }, this.message)
     if (this.stack) logger.debug({ stack: this.stack }, 'stack')

@@ -8,6 +8,7 @@ export const DEFAULT_TIMEOUT_MS = 86_400_000
 
 const RESONATE_OPTIONS = Symbol.for('resonate.options')
 
+/** What a call may be told: `ctx.options({ … })` or `resonate.options({ … })`, passed as its last argument. */
 export interface CallOptions {
   /** The id of the call, instead of the next one in order. */
   id?: string
@@ -23,6 +24,10 @@ export interface CallOptions {
   nonRetryableErrors?: ErrorClass[]
 }
 
+/**
+ * Options of a call with their defaults, marked so that no argument is taken for them. Made by `options({ … })`; throws a TypeError
+ * where a timeout or version is no number of at least 0.
+ */
 export class Options {
   readonly id: string | undefined
   readonly tags: Record<string, string>

@@ -1,6 +1,7 @@
 // When a function that threw is tried again. A policy answers for the attempt that just failed, counted from 1; null ends it.
 // The waits are those of the published SDK: the first exponential one is delay × factor.
 
+/** When a function that threw is tried again. Write your own, or take one of `Constant`, `Linear`, `Exponential`, `Never`. */
 export interface RetryPolicy {
   /** How long to wait after the given attempt failed, ms; null to give up. `random` is what a jitter is drawn from. */
   next(attempt: number, random?: () => number): number | null
@@ -10,6 +11,7 @@ export interface RetryPolicy {
 
 const MANY = Number.MAX_SAFE_INTEGER
 
+/** What all policies take. */
 export interface RetryOptions {
   /** Ms. @default 1000 */
   readonly delay?: number
@@ -19,6 +21,7 @@ export interface RetryOptions {
   readonly jitter?: number
 }
 
+/** The same wait before each try. */
 export class Constant implements RetryPolicy {
   static readonly type = 'constant'
   readonly #delay: number
@@ -40,6 +43,7 @@ export class Constant implements RetryPolicy {
   }
 }
 
+/** Waits that grow by `delay`: delay, 2 × delay, 3 × delay … */
 export class Linear implements RetryPolicy {
   static readonly type = 'linear'
   readonly #delay: number
@@ -61,6 +65,7 @@ export class Linear implements RetryPolicy {
   }
 }
 
+/** Waits that grow by `factor` (2), up to `maxDelay` (30000 ms): delay × factor, delay × factor², … */
 export class Exponential implements RetryPolicy {
   static readonly type = 'exponential'
   readonly #delay: number
@@ -102,6 +107,7 @@ export class Exponential implements RetryPolicy {
   }
 }
 
+/** No second try. */
 export class Never implements RetryPolicy {
   static readonly type = 'never'
 

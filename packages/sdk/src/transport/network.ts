@@ -1,10 +1,17 @@
 // Takes an object of the published SDK's Network interface (one request, one answer) for a transport, so that networks written
 // for it run here. A fault of such a network rejects and is asked again, as everywhere.
 
-import { type Message, PROTOCOL_VERSION, type RequestEnvelope, type ResponseEnvelope } from '@resonatehq/protocol'
+import {
+  PROTOCOL_VERSION,
+  type Message as Received,
+  type RequestEnvelope,
+  type ResponseEnvelope,
+} from '@resonatehq/protocol'
 import { errors, messageOf, ResonateTimeoutException } from '../engine/errors.ts'
 import type { Logger } from '../log.ts'
 import type { Platform } from '../platform.ts'
+import type { Message } from '../wire.ts'
+import type { Request, Response } from '../wire-requests.ts'
 import {
   backoffMs,
   type Call,
@@ -15,32 +22,46 @@ import {
   withInnerHeads,
 } from './transport.ts'
 
-/** What the published SDK calls a network. */
+/** A way to a server that one writes oneself, as the published SDK has it: one request, one answer, and messages as they come. */
 export interface Network {
+  /** The address of this worker alone. */
   readonly unicast: string
+  /** The address of this worker, or of another of its group. */
   readonly anycast: string
+  /** The address that the name of a group means. */
   match(target: string): string
+  /** Starts; nothing is sent before it has resolved. */
   init(): Promise<void>
   stop(): Promise<void>
   send: Send
   recv: Recv
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: each request kind has its own type, which the published interface spells out.
-export type Send = (request: any) => Promise<any>
-// biome-ignore lint/suspicious/noExplicitAny: the same.
-export type Recv = (callback: (message: any) => void) => void
+/** Sends a request, and resolves with the answer to it; rejects where there was none. */
+export type Send = <K extends Request['kind']>(
+  request: Extract<Request, { kind: K }>,
+) => Promise<Extract<Response, { kind: K }>>
+/** Has every message handed to the callback. */
+export type Recv = (callback: (message: Message) => void) => void
+
+/** A network whose requests and answers are typed otherwise, by the published SDK for instance. */
+export interface AnyNetwork extends Omit<Network, 'send' | 'recv'> {
+  // biome-ignore lint/suspicious/noExplicitAny: whatever its own types are.
+  send(request: any): Promise<any>
+  // biome-ignore lint/suspicious/noExplicitAny: the same.
+  recv(callback: (message: any) => void): void
+}
 
 export class NetworkTransport implements Transport {
   readonly batches = false
-  readonly #network: Network
+  readonly #network: AnyNetwork
   readonly #platform: Platform
   readonly #logger: Logger
   readonly #ready: Promise<void>
   #isClosed = false
   #isStopped = false
 
-  constructor({ network, platform, logger }: { network: Network; platform: Platform; logger: Logger }) {
+  constructor({ network, platform, logger }: { network: AnyNetwork; platform: Platform; logger: Logger }) {
     this.#network = network
     this.#platform = platform
     this.#logger = logger
@@ -60,8 +81,8 @@ export class NetworkTransport implements Transport {
     return target.includes('://') ? target : this.#network.match(target)
   }
 
-  receive(onMessage: (message: Message) => void): void {
-    this.#network.recv((message: Message) => {
+  receive(onMessage: (message: Received) => void): void {
+    this.#network.recv((message: Received) => {
       if (!this.#isClosed) onMessage(message)
     })
   }
