@@ -115,6 +115,21 @@ export async function previewRetention(
   return { promises, examined: page.length, next: last ? markOf(last) : null }
 }
 
+/** A mark as clients carry it. */
+export function writeMark({ at, id }: DueMark): string {
+  return `${at}.${encodeURIComponent(id)}`
+}
+
+export function readMark(text: string): DueMark | null {
+  const [, at, id] = /^(\d{1,16})\.(.+)$/.exec(text) ?? []
+  if (at === undefined || id === undefined) return null
+  try {
+    return { at: Number(at), id: decodeURIComponent(id) }
+  } catch {
+    return null
+  }
+}
+
 function forget({ id, tags }: SettledPromise, before: number) {
   return { kind: 'promise.forget', data: { id, before, elders: eldersOf(id, tags) } } as const
 }

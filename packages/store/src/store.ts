@@ -138,6 +138,11 @@ export interface Store {
   snapshot(): Promise<SnapshotRows>
   reset(): Promise<void>
 
+  /**
+   * Copies everything that is committed to a new file, while the store is in use. Rejects with a part of the file written.
+   * Absent: what it is kept in has tools of its own for that.
+   */
+  backup?(path: string): Promise<void>
   /** Resolves while the store answers. */
   ping(): Promise<void>
   close(): Promise<void>
