@@ -8,9 +8,12 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import { parseArgs } from 'node:util'
 import type { Case, Sample, Settings, Target } from './case.ts'
+import { cluster } from './cases/cluster.ts'
+import { connections } from './cases/connections.ts'
 import { engine } from './cases/engine.ts'
 import { growth } from './cases/growth.ts'
 import { latency } from './cases/latency.ts'
+import { postgres } from './cases/postgres.ts'
 import { requests } from './cases/requests.ts'
 import { sdk } from './cases/sdk.ts'
 import { takeover } from './cases/takeover.ts'
@@ -18,7 +21,18 @@ import { workflows } from './cases/workflows.ts'
 import { startServer } from './processes.ts'
 import { summarize, table } from './table.ts'
 
-const CASES: readonly Case[] = [engine, requests, latency, workflows, sdk, takeover, growth]
+const CASES: readonly Case[] = [
+  engine,
+  requests,
+  latency,
+  workflows,
+  sdk,
+  takeover,
+  growth,
+  postgres,
+  cluster,
+  connections,
+]
 
 const HELP = `Usage: npm run bench -- [options]
 

@@ -21,18 +21,21 @@ process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL')
 })
 
-/** Our server over a new SQLite file, or over one that `seed` has filled. */
+/** Our server over a new SQLite file, or over one that `seed` has filled; or over a PostgreSQL database. */
 export async function startServer(
   name: string,
-  { seed, flags = [] }: { seed?: (file: string) => Promise<void>; flags?: readonly string[] } = {},
+  {
+    seed,
+    flags = [],
+    database,
+  }: { seed?: (file: string) => Promise<void>; flags?: readonly string[]; database?: string } = {},
 ): Promise<Started> {
   const folder = mkdtempSync(join(tmpdir(), 'resonate-bench-'))
   const file = join(folder, 'bench.db')
   await seed?.(file)
   const args = [
     'serve',
-    '--storage-sqlite-path',
-    file,
+    ...(database === undefined ? ['--storage-sqlite-path', file] : ['--storage-postgres-url', database]),
     '--server-port',
     '0',
     '--observability-metrics-port',

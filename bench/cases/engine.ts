@@ -29,7 +29,12 @@ export const engine: Case = {
   },
 }
 
-async function measure(name: string, store: Store, clients: number, { isQuick }: Settings): Promise<Sample> {
+async function measure(name: string, store: Store, clients: number, settings: Settings): Promise<Sample> {
+  const value = await engineRequestsPerSecond(store, clients, settings)
+  return { case: 'engine', what: `${name}, ${clients} clients`, unit: 'req/s', server: 'in process', value }
+}
+
+export async function engineRequestsPerSecond(store: Store, clients: number, { isQuick }: Settings): Promise<number> {
   const instance = createEngine({ store, platform: nodePlatform(), log, serverUrl: 'http://bench' })
   await instance.start()
   const until = performance.now() + (isQuick ? 100 : 1_500)
@@ -44,7 +49,7 @@ async function measure(name: string, store: Store, clients: number, { isQuick }:
     }
   }
   await Promise.all(Array.from({ length: clients }, (_, at) => client(at)))
-  const value = (requests / (performance.now() - startedAt)) * 1_000
+  const perSecond = (requests / (performance.now() - startedAt)) * 1_000
   await instance.stop()
-  return { case: 'engine', what: `${name}, ${clients} clients`, unit: 'req/s', server: 'in process', value }
+  return perSecond
 }

@@ -2,6 +2,7 @@
 // promises in the file. The sizes take turns, so that a machine that speeds up or slows down does so for all of them.
 
 import { type Changes, Needs, WorkingSet } from '@resonatehq/protocol'
+import type { Store } from '@resonatehq/store'
 import { sqliteStore } from '@resonatehq/store/sqlite'
 import type { Case, Sample } from '../case.ts'
 import { FAR } from '../http-client.ts'
@@ -16,7 +17,9 @@ export const growth: Case = {
   async run(_, settings) {
     const samples: Sample[] = []
     for (const stored of settings.isQuick ? [1_000, 10_000] : [1_000, 100_000, 1_000_000]) {
-      const server = await startServer('ours', { seed: (file) => fill(file, stored) })
+      const server = await startServer('ours', {
+        seed: (file) => fillStore(sqliteStore({ path: file, wall: Date.now }), stored),
+      })
       const row = { case: 'growth', server: 'ours' }
       const label = `${stored.toLocaleString('en')} stored`
       // Until its pages are in memory as a server's are that has run for a while: ids at random touch a million rows' index.
@@ -34,9 +37,8 @@ export const growth: Case = {
   },
 }
 
-/** Fills a new file through the store itself: half of the promises settled, half pending, a fifth with a task. */
-async function fill(path: string, count: number): Promise<void> {
-  const store = sqliteStore({ path, wall: Date.now })
+/** Fills a new store: half of the promises settled, half pending, a fifth with a task. */
+export async function fillStore(store: Store, count: number): Promise<void> {
   await store.open()
   for (let from = 0; from < count; from += 10_000) {
     const transaction = await store.begin(new Needs())

@@ -19,9 +19,14 @@ export const latency: Case = {
   },
 }
 
-export async function createToExecuteMs(url: string, { isQuick }: Settings): Promise<[p50: number, p99: number]> {
+/** The worker is connected to the same server, or to another one. */
+export async function createToExecuteMs(
+  url: string,
+  { isQuick }: Settings,
+  workerUrl = url,
+): Promise<[p50: number, p99: number]> {
   const group = `latency-${process.pid}-${++runs}`
-  const worker = await openStream(url, group)
+  const worker = await openStream(workerUrl, group)
   const client = await Connection.open(url)
   const latencies: number[] = []
   for (let n = 0; n < (isQuick ? 20 : 300); n++) {

@@ -56,7 +56,7 @@ export function caller(url: string, target: string, sdk: Settings['sdk']): Calle
   }
 }
 
-async function measure(client: Caller, shape: string, inFlight: number, { isQuick }: Settings) {
+export async function measure(client: Caller, shape: string, inFlight: number, { isQuick }: Settings) {
   const run = `${shape}-${process.pid}-${++runs}`
   const latencies: number[] = []
   const startedAt = performance.now()

@@ -10,7 +10,7 @@ import { createInterface } from 'node:readline'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
-const CLI = fileURLToPath(new URL('../../cli/src/main.ts', import.meta.url))
+export const CLI = fileURLToPath(new URL('../../cli/src/main.ts', import.meta.url))
 
 export const isLong = process.env.RESONATE_TEST_LONG === '1'
 
@@ -106,7 +106,7 @@ export class ServerProcess {
   }
 }
 
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer()
     server.once('error', reject)
