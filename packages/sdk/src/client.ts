@@ -1,7 +1,7 @@
 // A client: the parts of the SDK put together, and what both entry points do alike. Starts when it is made, as a worker of its
 // group, and serves until it is stopped.
 
-import type { Message, PromiseRecord } from '@resonatehq/protocol'
+import type { Message, PromiseRecord, Tags, Value } from '@resonatehq/protocol'
 import { callParam, DurableContext } from './context.ts'
 import { Codec, type Encryptor } from './engine/codec.ts'
 import { errors } from './engine/errors.ts'
@@ -17,10 +17,11 @@ import { type Platform, systemPlatform } from './platform.ts'
 import { Promises } from './promises.ts'
 import { type Asker, asker, PATIENCE_MS } from './requests.ts'
 import { Schedules, Tasks } from './schedules.ts'
+import { type Tracing, withTrace } from './tracing.ts'
 import { HttpTransport } from './transport/http.ts'
 import { LocalTransport } from './transport/local.ts'
 import { type AnyNetwork, NetworkTransport } from './transport/network.ts'
-import type { Reply, Transport } from './transport/transport.ts'
+import type { Call, Reply, Transport } from './transport/transport.ts'
 import { byName, withDefaults } from './typed-client.ts'
 import type { ResonateHandle, ResonateSchedule, TypedClient } from './types.ts'
 import { VERSION } from './version.ts'
@@ -44,8 +45,9 @@ export interface ResonateOptions {
   timeout?: number
   /** The same as logLevel "debug". @default false */
   verbose?: boolean
-  /** @default "warn" */
+  /** From which level on the default logger writes; wins over `verbose`. @default "warn" */
   logLevel?: LogLevel
+  /** Who is told what happens. @default a ConsoleLogger: one JSON line each, from `logLevel` up */
   logger?: Logger
   /** Makes values unreadable to the server. */
   encryptor?: Encryptor
@@ -67,6 +69,8 @@ export interface ResonateOptions {
   frames?: { count?: number; bytes?: number }
   /** How plain functions are retried where nothing else is said. */
   retryPolicy?: RetryPolicy
+  /** Keeps traces of executions: `openTelemetry()`, see `@resonatehq/sdk/opentelemetry`. @default none */
+  tracing?: Tracing
   /** Clock, timers, chance and the network of the runtime: for tests and simulations. */
   platform?: Platform
 }
@@ -121,10 +125,15 @@ export function localOptions({ path, ...options }: LocalOptions): ResonateOption
 
 /** What the clients of both entry points have in common. */
 export class Client {
+  /** Promises by id. */
   readonly promises: Promises
+  /** Schedules by id. */
   readonly schedules: Schedules
+  /** Tasks by id. */
   readonly tasks: Tasks
+  /** The name of this process. */
   readonly pid: string
+  /** The group that it is a worker of. */
   readonly group: string
   readonly #transport: Transport
   readonly #codec: Codec
@@ -134,6 +143,7 @@ export class Client {
   readonly #worker: Worker
   readonly #listeners: Listeners
   readonly #ask: Asker
+  readonly #tracing: Tracing | undefined
   #stopping: Promise<void> | undefined
   /** Removes the signal handlers. */
   #deafen: (() => void) | undefined
@@ -148,6 +158,7 @@ export class Client {
     this.#transport = transportOf(options, { platform, logger, group: this.group, pid: this.pid })
     this.#codec = new Codec(options.encryptor)
     this.#ask = asker(this.#transport)
+    this.#tracing = options.tracing
     this.promises = new Promises(this.#ask, this.#codec)
     this.schedules = new Schedules(this.#ask)
     this.tasks = new Tasks(this.#ask)
@@ -171,6 +182,7 @@ export class Client {
       logger,
       platform,
       retryPolicy: options.retryPolicy ?? retryPolicy,
+      tracing: options.tracing,
       contextOf: (frame) => new DurableContext(frame, source),
       left: (id, promise) => (promise ? this.#listeners.notify(promise) : this.#listeners.left(id)),
     })
@@ -278,13 +290,15 @@ export class Client {
     const registered = this.#registry.find(what, options.version)
     if (!registered) throw errors.notRegistered(nameOf(what), options.version)
     const target = options.target === undefined ? this.#transport.anycast : this.#transport.match(options.target)
-    const data = await this.#rootCreate(id, { name: registered.name, args, registered, options, target })
+    const root = await this.#rootCreate(id, { name: registered.name, args, registered, options, target })
     const { pid, ttl } = this.#worker
-    const action = { kind: 'promise.create', data }
-    const [reply] = await this.#transport.send([{ kind: 'task.create', data: { pid, ttl, action } }], {
-      patienceMs: PATIENCE_MS,
+    return this.#within(registered.name, root, async (data) => {
+      const action = { kind: 'promise.create', data }
+      const [reply] = await this.#transport.send([{ kind: 'task.create', data: { pid, ttl, action } }], {
+        patienceMs: PATIENCE_MS,
+      })
+      return this.#begun(id, reply as Reply)
     })
-    return this.#begun(id, reply as Reply)
   }
 
   async #begun<T>(id: string, reply: Reply): Promise<ResonateHandle<T>> {
@@ -310,14 +324,16 @@ export class Client {
     if (!registered && typeof what === 'function') throw errors.notRegistered(what.name, options.version)
     const name = registered?.name ?? (what as string)
     const target = this.#targetOf(options.target, registered)
-    const data = await this.#rootCreate(id, { name, args, registered, options, target })
-    const calls = [{ kind: 'promise.create', data }]
+    const root = await this.#rootCreate(id, { name, args, registered, options, target })
+    return this.#within(name, root, (data) => this.#createRemote(data, isAwaited))
+  }
+
+  async #createRemote<T>(data: RootCreate, isAwaited: boolean): Promise<ResonateHandle<T>> {
+    const { id } = data
+    const calls: Call[] = [{ kind: 'promise.create', data }]
     if (isAwaited) {
       this.#listeners.expect(id)
-      calls.push({
-        kind: 'promise.register_listener',
-        data: { awaited: id, address: this.#transport.unicast },
-      } as never)
+      calls.push({ kind: 'promise.register_listener', data: { awaited: id, address: this.#transport.unicast } })
     }
     try {
       const [created, listened] = await this.#transport.send(calls, { patienceMs: PATIENCE_MS })
@@ -326,6 +342,21 @@ export class Client {
       return this.#handle<T>((created.data as { promise: PromiseRecord }).promise)
     } catch (cause) {
       if (isAwaited) this.#listeners.fail(id, cause)
+      throw cause
+    }
+  }
+
+  /** Asks for a call, in a span of its own where traces are kept; those of the call are below it. */
+  async #within<T>(name: string, root: RootCreate, ask: (data: RootCreate) => Promise<T>): Promise<T> {
+    const attributes = { 'resonate.id': root.id }
+    const span = this.#tracing?.start({ name, kind: 'call', parent: undefined, attributes })
+    if (!span) return ask(root)
+    try {
+      const answer = await ask({ ...root, param: withTrace(root.param, span) })
+      span.end()
+      return answer
+    } catch (cause) {
+      span.end(cause)
       throw cause
     }
   }
@@ -357,7 +388,7 @@ export class Client {
   async #rootCreate(
     id: string,
     call: { name: string; args: unknown[]; registered: Registered | undefined; options: Options; target: string },
-  ) {
+  ): Promise<RootCreate> {
     checkedRootId(id)
     const { name, args, registered, options, target } = call
     const param = await this.#codec.encode(callParam(name, args, registered, options), `The call of '${name}'`)
@@ -415,6 +446,14 @@ export class Client {
         return this.#worker.revoke(message.data.task)
     }
   }
+}
+
+/** What creates the promise of a top-level call. */
+interface RootCreate {
+  readonly id: string
+  readonly timeoutAt: number
+  readonly param: Value
+  readonly tags: Tags
 }
 
 function nameOf(what: AnyFunction | string): string {

@@ -12,10 +12,11 @@
 // E6. An operation's promise is created after that of the function which called it.
 // E7. A local function starts only when the promises elsewhere that were begun before it exist: it may be told their ids, and hand
 //     them to whoever settles them.
-// E7. What is awaited elsewhere while a function runs on here is watched: the server tells when one is settled, and then all of
+// E8. What is awaited elsewhere while a function runs on here is watched: the server tells when one is settled, and then all of
 //     them are looked at together. So a race between a step and a sleep ends when the sleep does.
 
 import type { PromiseRecord, Settlement, TaskRecord, Value } from '@resonatehq/protocol'
+import { isTraced, type Span, type SpanStart, type TraceHeaders, withTrace } from '../tracing.ts'
 import type { Call, Reply } from '../transport/transport.ts'
 import { Codec, chain, isPrimitive, isThenable } from './codec.ts'
 import { drive } from './drive.ts'
@@ -127,6 +128,12 @@ export class Execution {
   /** The last remote result that was handed over, and how many operations had begun by then. */
   #remoteWas = { settledAt: Number.NEGATIVE_INFINITY, order: 0 }
   readonly #cancels = new Set<() => void>()
+  /** Of its function; empty until it is known. */
+  #name = ''
+  /** Of this pass, where traces are kept. */
+  #span: Span | undefined
+  /** What later passes are below: the span of the call, or else of the first pass. */
+  #traceHeaders: TraceHeaders | undefined
 
   constructor(host: Host, { task, promise, preload, isComplete }: ExecutionClaim) {
     this.#host = host
@@ -175,6 +182,9 @@ export class Execution {
     if (!registered) return this.#host.unregistered(this, func, version ?? 0)
     const policy = decodeRetry(retry) ?? registered.retryPolicy
     const call = callOf(registered, args ?? [], this.timeoutAt, policy)
+    this.#traceHeaders = isTraced(this.#promise.param.headers) ? this.#promise.param.headers : undefined
+    this.#name = func
+    this.#tracePass()
     const parentId = this.#promise.tags['resonate:parent'] ?? this.id
     const done = (outcome: Outcome) => {
       this.#outcome = outcome
@@ -182,6 +192,30 @@ export class Execution {
     }
     this.#attempt({ call, id: this.id, parentId, operation: undefined, parent: undefined, done }, 1)
     this.touch()
+  }
+
+  #tracePass(): void {
+    const attributes = { 'resonate.id': this.id, 'resonate.version': this.version }
+    const start: SpanStart = { name: this.#name, kind: 'task', parent: this.#traceHeaders, attributes }
+    this.#span = this.#host.tracing?.start(start)
+    this.#traceHeaders ??= this.#span?.headers
+  }
+
+  #endPass(failure?: unknown): void {
+    this.#span?.end(failure)
+    this.#span = undefined
+  }
+
+  #traceStep(frame: Frame): void {
+    const { parent, id, name, attempt } = frame.facts
+    if (!parent) return
+    const attributes = { 'resonate.id': id, 'resonate.attempt': attempt }
+    frame.span = this.#host.tracing?.start({ name, kind: 'step', parent: this.#spanOf(parent), attributes })
+  }
+
+  /** What is above the operations of a function: its own span, or that of the pass. */
+  #spanOf(frame: Frame): Span | undefined {
+    return frame.facts.parent ? frame.span : this.#span
   }
 
   /** Nobody will ever be able to run this: say so where the caller sees it. */
@@ -289,19 +323,24 @@ export class Execution {
     const { name, version, timeoutAt } = call
     const frame = new Frame(this, { id, parentId, name, version, timeoutAt, attempt, operation, parent })
     this.#frames.add(frame)
+    this.#traceStep(frame)
     const ended = (outcome: Outcome) => {
       this.#frames.delete(frame)
+      frame.span?.end(outcome.ok ? undefined : outcome.error)
       if (this.isOver) return
       frame.end(() => this.#concluded(running, frame, outcome))
       this.touch()
     }
     try {
-      const result = drive(call.fn(this.#host.contextOf(frame), ...call.args), {
+      const hooks = {
         lazy: () => {
           frame.isLazy = true
         },
-        die: (message) => this.die(errors.panic(message)),
-      })
+        die: (message: string | undefined) => this.die(errors.panic(message)),
+      }
+      const body = () => drive(call.fn(this.#host.contextOf(frame), ...call.args), hooks)
+      const span = this.#spanOf(frame)
+      const result = span ? span.run(body) : body()
       if (!isThenable(result)) return ended({ ok: true, value: result })
       result.then(
         (value) => ended({ ok: true, value }),
@@ -361,12 +400,21 @@ export class Execution {
     const param = call.kind === 'local' ? { func: call.name, version: call.version } : call.param
     this.#encode(param, `The call of '${id}'`, (value) => {
       if (!value.ok) return this.#reject(operation, value.error)
-      const action = { kind: 'promise.create', data: { id, timeoutAt, param: value.value, tags } }
+      const action = {
+        kind: 'promise.create',
+        data: { id, timeoutAt, param: this.#traced(value.value, operation), tags },
+      }
       this.#fence(action, operation, isOpen, (record) => {
         if (record.state !== 'pending') this.#arrive(operation, record)
         this.#created(operation)
       })
     })
+  }
+
+  /** Whoever runs a call elsewhere goes on with the trace. */
+  #traced(param: Value, { call, frame }: Operation): Value {
+    const span = call.kind === 'remote' ? this.#spanOf(frame) : undefined
+    return span ? withTrace(param, span) : param
   }
 
   #created(operation: Operation): void {
@@ -808,6 +856,7 @@ export class Execution {
   #putDown(): void {
     if (this.state !== 'suspending') return
     this.#watchNoMore()
+    this.#endPass()
     this.state = 'suspended'
     this.#host.suspended(this)
     this.touch()
@@ -834,6 +883,7 @@ export class Execution {
       this.state = 'active'
       this.#isWaking = false
       this.#host.resumed(this)
+      this.#tracePass()
       for (const [at, operation] of asked.entries()) this.#got(operation, replies[at] as Reply)
       this.#readdress()
       if (this.#isLookDue) this.#look()
@@ -955,6 +1005,8 @@ export class Execution {
     this.#outbox = []
     this.#arrivals = []
     for (const cancel of this.#cancels) cancel()
+    for (const frame of this.#frames) frame.span?.end(new Error(`the task is ${ending.kind}`))
+    this.#endPass(this.#outcome?.ok === false ? this.#outcome.error : undefined)
     if (ending.kind !== 'done') this.abort.abort(new Error(`the task of '${this.id}' is ${ending.kind}`))
     this.#host.ended(this, ending)
   }

@@ -3,6 +3,7 @@
 // F1. A frame is busy from its start to its end, except while it waits for at least one of its operations.
 // F2. It is joined when it has ended and every attached operation that it started is settled.
 
+import type { Span } from '../tracing.ts'
 import type { Execution } from './execution.ts'
 import { joinId, type Operation } from './operations.ts'
 
@@ -23,6 +24,8 @@ export class Frame {
   readonly facts: FrameFacts
   /** Its operations start when they are waited for: it is a generator. */
   isLazy = false
+  /** Of a step, where traces are kept. */
+  span: Span | undefined
   /** How many ids it has given out. */
   sequence = 0
   #isDone = false

@@ -6,6 +6,7 @@
 import type { PromiseRecord, TaskRecord, TaskRef } from '@resonatehq/protocol'
 import type { Logger } from '../log.ts'
 import type { Platform } from '../platform.ts'
+import type { Tracing } from '../tracing.ts'
 import type { Reply, Transport } from '../transport/transport.ts'
 import type { Codec } from './codec.ts'
 import { errors } from './errors.ts'
@@ -25,6 +26,8 @@ export interface Host {
   readonly registry: Registry
   readonly logger: Logger
   readonly turn: Turn
+  /** Absent: no traces are kept. */
+  readonly tracing: Tracing | undefined
   /** How plain functions are retried where nothing else is said. */
   readonly retryPolicy: RetryPolicy
   now(): number
@@ -58,6 +61,7 @@ export interface WorkerOptions {
   readonly logger: Logger
   readonly platform: Platform
   readonly retryPolicy: RetryPolicy
+  readonly tracing: Tracing | undefined
   readonly contextOf: (frame: Frame) => unknown
   /** A task that ran here is out of this process's hands: done, or to be heard of from the server. */
   readonly left: (id: string, promise: PromiseRecord | undefined) => void
@@ -80,6 +84,7 @@ export class Worker implements Host {
   readonly registry: Registry
   readonly logger: Logger
   readonly turn: Turn
+  readonly tracing: Tracing | undefined
   readonly retryPolicy: RetryPolicy
   readonly random: () => number
   readonly #options: WorkerOptions
@@ -109,6 +114,7 @@ export class Worker implements Host {
     this.codec = options.codec
     this.registry = options.registry
     this.logger = options.logger
+    this.tracing = options.tracing
     this.retryPolicy = options.retryPolicy
     this.#platform = options.platform
     this.random = options.platform.random
