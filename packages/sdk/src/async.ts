@@ -77,19 +77,25 @@ export interface Context extends Info {
   sleep(duration?: number | SleepOptions): DurablePromise<void>
   /** The functions of a worker elsewhere, by its type alone: `ctx.client<typeof worker>({ target }).charge(42)`. */
   client<W>(options?: CallOptions): TypedContextClient<W>
+  /** Options of a call, to be passed as its last argument. */
   options(options?: CallOptions): Options
   /** Ends this pass if the condition holds: nothing is settled, and the task is tried again. */
   panic(condition: boolean, message?: string): void
   /** Ends this pass unless the condition holds. */
   assert(condition: boolean, message?: string): void
+  /** The clock, recorded. */
   readonly date: { now(): DurablePromise<number> }
+  /** Chance, recorded. */
   readonly math: { random(): DurablePromise<number> }
 }
 
 /** What stands for a registered function: calls it by an id. */
 export interface ResonateFunc<F extends AnyFunc> {
+  /** Starts it in this process. */
   run(id: string, ...args: ParamsWithOptions<F>): Promise<ResonateHandle<Return<F>>>
+  /** Has a worker call it. */
   rpc(id: string, ...args: ParamsWithOptions<F>): Promise<ResonateHandle<Return<F>>>
+  /** Options of a call of this version. */
   options(options?: CallOptions): Options
 }
 

@@ -6,9 +6,13 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 
 /** Fits pino, winston and the like. */
 export interface Logger {
+  /** Every step of the way. */
   debug(fields: Record<string, unknown>, msg: string): void
+  /** What an operator may want to know. */
   info(fields: Record<string, unknown>, msg: string): void
+  /** What goes on all the same, and should be looked at. */
   warn(fields: Record<string, unknown>, msg: string): void
+  /** What needs somebody. */
   error(fields: Record<string, unknown>, msg: string): void
 }
 

@@ -36,6 +36,7 @@ export class Promises {
     this.#codec = codec
   }
 
+  /** The record of a promise. */
   async get(id: string): Promise<PromiseRecord> {
     return (await this.#ask<{ promise: PromiseRecord }>('promise.get', { id })).promise
   }
@@ -50,6 +51,10 @@ export class Promises {
     return (await this.#ask<{ promise: PromiseRecord }>('promise.create', { id, timeoutAt, param, tags })).promise
   }
 
+  /**
+   * Creates a promise that has a target, and takes its task for the worker `pid` for `ttl` ms, where nobody has it. `timeoutAt`: its
+   * deadline, ms since epoch. Refused with 409 where another worker has it, with 422 where an existing promise has no target.
+   */
   async createWithTask(
     id: string,
     timeoutAt: number,
@@ -62,22 +67,27 @@ export class Promises {
     return this.#ask<{ promise: PromiseRecord; task?: TaskRecord }>('task.create', { pid, ttl, action })
   }
 
+  /** Settles it as resolved. Settled already: it stays as it is, and is returned. */
   resolve(id: string, content: Content = {}): Promise<PromiseRecord> {
     return this.#settle(id, 'resolved', content)
   }
 
+  /** Settles it as rejected, in the same way; a `value` should be an Error, which is what awaiting it throws. */
   reject(id: string, content: Content = {}): Promise<PromiseRecord> {
     return this.#settle(id, 'rejected', content)
   }
 
+  /** Settles it as canceled, in the same way; a function that runs for it is aborted, and what it has called is canceled. */
   cancel(id: string, content: Content = {}): Promise<PromiseRecord> {
     return this.#settle(id, 'rejected_canceled', content)
   }
 
+  /** Has the task of `awaiter` resumed when `awaited` is settled. */
   registerCallback(awaited: string, awaiter: string): Promise<{ promise: PromiseRecord }> {
     return this.#ask('promise.register_callback', { awaited, awaiter })
   }
 
+  /** Has a message sent to an address, `poll://…` or `https://…`, when `awaited` is settled. */
   registerListener(awaited: string, address: string): Promise<{ promise: PromiseRecord }> {
     return this.#ask('promise.register_listener', { awaited, address })
   }

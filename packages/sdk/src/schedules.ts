@@ -23,6 +23,7 @@ export class Schedules {
     this.#ask = ask
   }
 
+  /** The record of a schedule. */
   async get(id: string): Promise<ScheduleRecord> {
     return (await this.#ask<{ schedule: ScheduleRecord }>('schedule.get', { id })).schedule
   }
@@ -43,10 +44,12 @@ export class Schedules {
     return (await this.#ask<{ schedule: ScheduleRecord }>('schedule.create', data)).schedule
   }
 
+  /** Ends a schedule; what it has created stays. */
   async delete(id: string): Promise<undefined> {
     await this.#ask('schedule.delete', { id })
   }
 
+  /** One page of schedules, ten where no `limit` is given. */
   search(
     search: { tags?: Record<string, string>; limit?: number; cursor?: string } = {},
   ): Promise<{ schedules: ScheduleRecord[]; cursor?: string }> {
@@ -62,10 +65,12 @@ export class Tasks {
     this.#ask = ask
   }
 
+  /** The record of a task. */
   async get(id: string): Promise<TaskRecord> {
     return (await this.#ask<{ task: TaskRecord }>('task.get', { id })).task
   }
 
+  /** One page of tasks, a hundred where no `limit` is given. */
   search(
     search: { state?: TaskState; limit?: number; cursor?: string } = {},
   ): Promise<{ tasks: TaskRecord[]; cursor?: string }> {

@@ -15,6 +15,7 @@ import { Resonate } from './resonate.ts'
 import { type Embedded, embed, LocalTransport } from './transport/local.ts'
 import type { Call, Reply, SendOptions, Transport, WorkerFacts } from './transport/transport.ts'
 
+/** How a world is made. */
 export interface WorldOptions {
   /** What every random choice follows from. @default 1 */
   seed?: number
@@ -31,6 +32,7 @@ export type Fault =
   /** The answer is lost once; the same requests are sent again. */
   | 'lose answer'
 
+/** A group of requests that a worker sends. */
 export interface Sending {
   readonly pid: string
   /** How many groups of requests this world has seen, this one included. */
@@ -51,6 +53,7 @@ const START_AT = Date.UTC(2026, 0, 1)
 const QUIET = 3
 const PATIENCE_MS = 400 * 86_400_000
 
+/** A server, its time and its chance, for any number of workers and clients; all in this process, at no cost. */
 export class World {
   /** Asked for every group of requests that a worker sends; returns what goes wrong with it, if anything. */
   fault: (sending: Sending) => Fault | undefined = () => undefined
@@ -75,6 +78,7 @@ export class World {
     this.#engine = embed({ platform: this.#platform(true), logger })
   }
 
+  /** The present instant of this world, ms since epoch. */
   now(): number {
     return this.#now
   }

@@ -70,6 +70,7 @@ export interface Info {
   readonly func: string
   /** Aborted when the result is no longer wanted. */
   readonly signal: AbortSignal
+  /** What `resonate.setDependency` put under this name; undefined where it put nothing. */
   getDependency<T = any>(name: string): T | undefined
 }
 
@@ -80,24 +81,28 @@ export interface Context extends Info {
   /** Calls a function in this process and records its result: it is not run again once that is there. */
   run<F extends AnyFunc>(func: F, ...args: ParamsWithOptions<F>): DurableCall<Return<F>>
   run<T>(func: string, ...args: any[]): DurableCall<T>
+  /** Another name of `run`. */
   lfc<F extends AnyFunc>(func: F, ...args: ParamsWithOptions<F>): DurableCall<Return<F>>
   lfc<T>(func: string, ...args: any[]): DurableCall<T>
 
   /** Begins such a call without waiting for it. */
   beginRun<F extends AnyFunc>(func: F, ...args: ParamsWithOptions<F>): DurableInvocation<Return<F>>
   beginRun<T>(func: string, ...args: any[]): DurableInvocation<T>
+  /** Another name of `beginRun`. */
   lfi<F extends AnyFunc>(func: F, ...args: ParamsWithOptions<F>): DurableInvocation<Return<F>>
   lfi<T>(func: string, ...args: any[]): DurableInvocation<T>
 
   /** Has a function called by whoever the `target` of its options names: another group, another process, another language. */
   rpc<F extends AnyFunc>(func: F, ...args: ParamsWithOptions<F>): DurableCall<Return<F>>
   rpc<T>(func: string, ...args: any[]): DurableCall<T>
+  /** Another name of `rpc`. */
   rfc<F extends AnyFunc>(func: F, ...args: ParamsWithOptions<F>): DurableCall<Return<F>>
   rfc<T>(func: string, ...args: any[]): DurableCall<T>
 
   /** Begins such a call without waiting for it. */
   beginRpc<F extends AnyFunc>(func: F, ...args: ParamsWithOptions<F>): DurableInvocation<Return<F>>
   beginRpc<T>(func: string, ...args: any[]): DurableInvocation<T>
+  /** Another name of `beginRpc`. */
   rfi<F extends AnyFunc>(func: F, ...args: ParamsWithOptions<F>): DurableInvocation<Return<F>>
   rfi<T>(func: string, ...args: any[]): DurableInvocation<T>
 
@@ -119,6 +124,7 @@ export interface Context extends Info {
   /** The functions of a worker elsewhere, by its type alone: `ctx.client<typeof worker>({ target }).charge(42)`. */
   client<W>(options?: CallOptions): TypedContextClient<W>
 
+  /** Options of a call, to be passed as its last argument. */
   options(options?: CallOptions): Options
   /** The clock, recorded. */
   readonly date: { now(): DurableCall<number> }
@@ -128,10 +134,15 @@ export interface Context extends Info {
 
 /** What stands for a registered function: calls it by an id. */
 export interface ResonateFunc<F extends AnyFunc> {
+  /** Calls it in this process, and waits for its result. */
   run(id: string, ...args: ParamsWithOptions<F>): Promise<Return<F>>
+  /** Has a worker call it, and waits for its result. */
   rpc(id: string, ...args: ParamsWithOptions<F>): Promise<Return<F>>
+  /** As `run`, without waiting. */
   beginRun(id: string, ...args: ParamsWithOptions<F>): Promise<ResonateHandle<Return<F>>>
+  /** As `rpc`, without waiting. */
   beginRpc(id: string, ...args: ParamsWithOptions<F>): Promise<ResonateHandle<Return<F>>>
+  /** Options of a call of this version. */
   options(options?: CallOptions): Options
 }
 // biome-ignore-end lint/suspicious/noExplicitAny: end of the types above.
@@ -168,5 +179,6 @@ export interface ResonateHandle<T> {
 
 /** A schedule that was made. */
 export interface ResonateSchedule {
+  /** Ends it. Throws ResonateError 1199 where it is gone already. */
   delete(): Promise<void>
 }

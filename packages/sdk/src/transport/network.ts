@@ -32,6 +32,7 @@ export interface Network {
   match(target: string): string
   /** Starts; nothing is sent before it has resolved. */
   init(): Promise<void>
+  /** Ends it; nothing is sent or received afterwards. */
   stop(): Promise<void>
   send: Send
   recv: Recv
@@ -46,8 +47,10 @@ export type Recv = (callback: (message: Message) => void) => void
 
 /** A network whose requests and answers are typed otherwise, by the published SDK for instance. */
 export interface AnyNetwork extends Omit<Network, 'send' | 'recv'> {
+  /** As `Send`. */
   // biome-ignore lint/suspicious/noExplicitAny: whatever its own types are.
   send(request: any): Promise<any>
+  /** As `Recv`. */
   // biome-ignore lint/suspicious/noExplicitAny: the same.
   recv(callback: (message: any) => void): void
 }

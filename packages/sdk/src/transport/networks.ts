@@ -22,8 +22,11 @@ export interface HttpAdapter {
   readonly anycast: string
   /** The address that the name of a group means. */
   match(target: string): string
+  /** Starts to receive. */
   init(): Promise<void>
+  /** Ends it. */
   stop(): Promise<void>
+  /** Has every message handed to the callback. */
   onReceive(callback: (message: Message) => void): void
 }
 
