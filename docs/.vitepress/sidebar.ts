@@ -15,6 +15,10 @@ export const sidebar: readonly Section[] = [
     ],
   },
   {
+    text: 'Operations',
+    items: [{ text: 'Troubleshooting', link: '/troubleshooting' }],
+  },
+  {
     text: 'Reference',
     items: [
       { text: 'Configuration', link: '/configuration' },

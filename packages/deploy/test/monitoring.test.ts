@@ -1,0 +1,242 @@
+// What lies in deploy/prometheus and deploy/grafana, and the queries of docs/metrics.md: every metric that they name is
+// there after a real run, Prometheus' own tool accepts the rules, and a real Prometheus that scrapes a real server gives the
+// answers that the queries promise.
+
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer as createHttpServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { type Context, Resonate } from '@resonatehq/sdk/async'
+import { createServer, loadConfig, nodePlatform, type Server, silentLogger } from '@resonatehq/server'
+import { parse } from 'yaml'
+import { ROOT } from './image.ts'
+import { run, toolMissing, toolPath } from './tools.ts'
+
+const alerts = readFileSync(join(ROOT, 'deploy/prometheus/alerts.yml'), 'utf8')
+const dashboard = readFileSync(join(ROOT, 'deploy/grafana/dashboard.json'), 'utf8')
+const page = readFileSync(join(ROOT, 'docs/metrics.md'), 'utf8')
+
+interface Rule {
+  readonly alert: string
+  readonly expr: string
+  readonly annotations: { readonly summary: string; readonly runbook: string }
+}
+
+const rules = (parse(alerts) as { groups: { rules: Rule[] }[] }).groups.flatMap((group) => group.rules)
+const panels = (JSON.parse(dashboard) as { panels: { title: string; targets?: { expr: string }[] }[] }).panels
+const panelQueries = panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr))
+const pageQueries = [...page.matchAll(/^\| [^|`]+ \| `((?:max|sum|histogram_quantile)[^`]*)` \|$/gm)].map(
+  ([, query]) => query as string,
+)
+
+let server: Server
+let scrape: () => Promise<string>
+let url: string
+let resonate: Resonate
+
+before(async () => {
+  const flags = {
+    'server.port': 0,
+    'server.bind': '127.0.0.1',
+    'storage.type': 'memory',
+    'observability.metrics_port': await freePort(),
+    'observability.metrics_bind': '127.0.0.1',
+  }
+  const loaded = loadConfig({ flags })
+  assert.ok('config' in loaded)
+  server = createServer(loaded.config, { platform: nodePlatform(), logger: silentLogger, node: process.version })
+  const addresses = await server.start()
+  url = addresses.url
+  scrape = async () => (await fetch(addresses.metricsUrl as string)).text()
+  resonate = Resonate.remote({ url, group: 'g' })
+  resonate.register('leaf', async () => 1)
+  resonate.register('root', async (context: Context) => {
+    const parts = [context.rpc<number>('leaf'), context.rpc<number>('leaf')]
+    return (await Promise.all(parts)).length
+  })
+  await work(5)
+  await post('task.heartbeat', { pid: resonate.pid, tasks: [] }, { 'resonate:worker': { lagMs: 3, rssBytes: 4 } })
+  // Something that waits in a group of nobody, and something pushed.
+  for (const [id, target] of [
+    ['waiting', 'poll://any@nobody'],
+    ['pushed', 'http://127.0.0.1:9/'],
+  ]) {
+    await post('promise.create', { id, timeoutAt: Date.now() + 3_600_000, tags: { 'resonate:target': target } })
+  }
+})
+
+after(async () => {
+  await resonate?.stop()
+  await server?.stop()
+})
+
+let count = 0
+
+async function rootCall(): Promise<number> {
+  const handle = await resonate.rpc<number>(`root-${count++}`, 'root', resonate.options({ target: 'g' }))
+  return handle.result()
+}
+
+async function work(calls: number): Promise<void> {
+  const roots = Array.from({ length: calls }, () => rootCall())
+  assert.deepEqual(await Promise.all(roots), Array(calls).fill(2))
+}
+
+async function post(kind: string, data: object, head: object = {}): Promise<void> {
+  const body = JSON.stringify({ kind, head: { corrId: '1', version: '2026-04-01', ...head }, data })
+  const answer = await fetch(url, { method: 'POST', body })
+  assert.equal(answer.status, 200, await answer.text())
+}
+
+/** Series that only a server on PostgreSQL has. */
+const ON_POSTGRES = new Set(['resonate_store_connections'])
+
+for (const [what, queries] of Object.entries({
+  alerts: rules.map(({ expr }) => expr),
+  dashboard: panelQueries,
+  page: pageQueries,
+})) {
+  test(`every metric of the ${what} is there after a real run`, async () => {
+    const text = await scrape()
+    const names = new Set(queries.flatMap(namesOf))
+    assert.ok(names.size >= 5, [...names].join(' '))
+    for (const name of names) {
+      const family = name.replace(/_(bucket|sum|count)$/, '')
+      const isThere = text.includes(`\n# TYPE ${name} `) || text.includes(`\n# TYPE ${family} `)
+      assert.ok(isThere, `${name} is no metric of the server`)
+      assert.ok(ON_POSTGRES.has(name) || new RegExp(`^${name}[{ ]`, 'm').test(text), `${name} has no series`)
+    }
+  })
+}
+
+/** Metrics that a query names: ours and the process's, by their beginning. */
+function namesOf(query: string): string[] {
+  return query.match(/\b(?:resonate_|tasks_total|promises_total|process_|nodejs_)\w*/g) ?? []
+}
+
+test('every alert has a section in the page on trouble', () => {
+  const trouble = readFileSync(join(ROOT, 'docs/troubleshooting.md'), 'utf8')
+  const anchors = [...trouble.matchAll(/^##+ (.+)$/gm)].map(([, title = '']) => anchorOf(title))
+  for (const { alert, annotations } of rules) {
+    const [file, anchor = ''] = annotations.runbook.split('#')
+    assert.equal(file, 'docs/troubleshooting.md', alert)
+    assert.ok(anchors.includes(anchor), `${alert}: there is no section #${anchor}`)
+  }
+})
+
+function anchorOf(title: string): string {
+  return title
+    .toLowerCase()
+    .replace(/[^\w\s-]/g, '')
+    .replace(/\s+/g, '-')
+}
+
+test('promtool accepts the rules, and they fire when they must', { skip: toolMissing('promtool') }, () => {
+  run('promtool', 'check', 'rules', 'deploy/prometheus/alerts.yml')
+  run('promtool', 'test', 'rules', 'deploy/prometheus/alerts.test.yml')
+})
+
+test('a real Prometheus gives the answers that the queries promise', { skip: toolMissing('prometheus') }, async (t) => {
+  const relay = await startRelay()
+  t.after(() => relay.stop())
+  const prometheus = await startPrometheus(relay.port)
+  t.after(() => prometheus.stop())
+  await relay.scraped(2)
+  await work(5)
+  // A sample is stored once its scrape is over, which is so when a later one begins.
+  await relay.scraped(3)
+  const ask = async (query: string) => (await prometheus.query(query)).map(({ value }) => Number(value[1]))
+  for (const query of [...pageQueries, ...panelQueries.map(withoutVariables), ...rules.map(({ expr }) => expr)])
+    await ask(query)
+
+  const [rate = 0] = await ask('max(rate(tasks_total{state="completed"}[5m]))')
+  assert.ok(rate > 0, `${rate} tasks were completed a second`)
+  assert.deepEqual(await ask('max(promises_total{state="pending"})'), [2])
+  assert.deepEqual(await ask('max(tasks_total{state="claimed"}) - max(tasks_total{state="completed"})'), [0])
+  assert.deepEqual(await ask('tasks_total{state="acquired"} - ignoring(state) tasks_total{state="fulfilled"}'), [0])
+  assert.deepEqual(await ask('max(tasks_total{state="completed"})'), [30])
+  assert.deepEqual(await ask('max by (group) (resonate_group_ready_tasks{group="nobody"})'), [1])
+  assert.deepEqual(await ask('max by (group) (resonate_group_workers_desired{group="nobody"})'), [1])
+  assert.deepEqual(await ask('max by (group) (resonate_workers{group="g"})'), [1])
+})
+
+function withoutVariables(query: string): string {
+  return query.replaceAll('$__rate_interval', '5m')
+}
+
+/** Stands between Prometheus and the server, so that a test knows of each scrape. */
+async function startRelay(): Promise<{ port: number; scraped(more: number): Promise<void>; stop(): void }> {
+  const waiting: { left: number; done: () => void }[] = []
+  const http = createHttpServer((_request, response) => {
+    for (const one of waiting) if (--one.left === 0) one.done()
+    void scrape().then((text) => response.setHeader('content-type', 'text/plain; version=0.0.4').end(text))
+  })
+  await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve))
+  return {
+    port: (http.address() as AddressInfo).port,
+    scraped: (left) => new Promise((done) => waiting.push({ left, done })),
+    stop: () => void http.close().closeAllConnections(),
+  }
+}
+
+interface Sample {
+  readonly value: readonly [number, string]
+}
+
+async function startPrometheus(target: number): Promise<{ query(query: string): Promise<Sample[]>; stop(): void }> {
+  const folder = mkdtempSync(join(tmpdir(), 'resonate-prometheus-'))
+  const config = [
+    'global: { scrape_interval: 200ms, evaluation_interval: 200ms }',
+    `rule_files: [${join(ROOT, 'deploy/prometheus/alerts.yml')}]`,
+    `scrape_configs: [{ job_name: resonate, static_configs: [{ targets: ["127.0.0.1:${target}"] }] }]`,
+  ]
+  writeFileSync(join(folder, 'prometheus.yml'), config.join('\n'))
+  const port = await freePort()
+  const child = spawn(
+    toolPath('prometheus') as string,
+    [
+      `--config.file=${join(folder, 'prometheus.yml')}`,
+      `--storage.tsdb.path=${join(folder, 'data')}`,
+      `--web.listen-address=127.0.0.1:${port}`,
+    ],
+    { stdio: ['ignore', 'ignore', 'pipe'] },
+  )
+  await said(child, 'Server is ready to receive web requests')
+  return {
+    async query(query) {
+      const asked = await fetch(`http://127.0.0.1:${port}/api/v1/query?query=${encodeURIComponent(query)}`)
+      const answer = (await asked.json()) as { status: string; error?: string; data: { result: Sample[] } }
+      assert.equal(answer.status, 'success', `${query}: ${answer.error}`)
+      return answer.data.result
+    },
+    stop() {
+      child.kill('SIGKILL')
+      child.once('close', () => rmSync(folder, { recursive: true }))
+    },
+  }
+}
+
+/** Resolves when the process has written this; rejects with all that it wrote when it ends before. */
+function said(child: ChildProcess, text: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let written = ''
+    child.stderr?.setEncoding('utf8').on('data', (piece: string) => {
+      written += piece
+      if (written.includes(text)) resolve()
+    })
+    child.once('close', (code) => reject(new Error(`prometheus ended with ${code}:\n${written}`)))
+    child.once('error', reject)
+  })
+}
+
+async function freePort(): Promise<number> {
+  const holder = createHttpServer()
+  await new Promise<void>((resolve) => holder.listen(0, '127.0.0.1', resolve))
+  const { port } = holder.address() as AddressInfo
+  await new Promise((resolve) => holder.close(resolve))
+  return port
+}
