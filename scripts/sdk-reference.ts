@@ -152,7 +152,7 @@ function importedBase({ file }: Declaration, base: string): Declaration | undefi
 function block(text: string): string {
   const [head = '', ...rest] = membersOf(text)
   const own = [head, ...rest].join('\n').replaceAll(/^( {4})+/gm, (all) => ' '.repeat(all.length / 2))
-  return `<!-- not run: a declaration -->\n\`\`\`ts\n${own}\n\`\`\`\n`
+  return `\`\`\`ts\n${own}\n\`\`\`\n`
 }
 
 /** The first line of a declaration, then its members, each with its comment; not what a class keeps for itself. */
