@@ -5,6 +5,7 @@
 import {
   type Answer,
   compareIds,
+  covers,
   type ExplainStep,
   explainStep,
   type Facts,
@@ -18,6 +19,7 @@ import {
   type Request,
   type RequestTable,
   ruleProblem,
+  type Sight,
   stateOfGroup,
   type WorkerRecord,
   type WorkerRow,
@@ -54,7 +56,7 @@ export async function inquire(parts: InquiryParts, request: Request<InquiryKind>
   const now = debugTime ?? (await parts.store.now())
   switch (request.kind) {
     case 'promise.explain':
-      return explain(parts, request.data.id, now)
+      return explain(parts, request.data, now)
     case 'worker.search':
       return searchWorkers(parts, request.data, now)
     case 'group.search':
@@ -64,14 +66,18 @@ export async function inquire(parts: InquiryParts, request: Request<InquiryKind>
 
 // Why it does not go on.
 
-async function explain(parts: InquiryParts, id: string, now: number): Promise<Answer> {
+async function explain(
+  parts: InquiryParts,
+  { id, sight }: RequestTable['promise.explain']['data'],
+  now: number,
+): Promise<Answer> {
   const workers = await workersNow(parts, now)
   const steps: ExplainStep[] = []
   const seen = new Set<string>()
   let next: string | null = id
   while (next !== null && !seen.has(next) && steps.length < STEPS_MAX) {
     seen.add(next)
-    const facts = await factsOf(parts, next, { now, workers, config: parts.config })
+    const facts = await factsOf(parts, next, { now, workers, config: parts.config, ...(sight && { sight }) })
     if (!facts) break
     const step = explainStep(facts)
     steps.push(step)
@@ -82,19 +88,19 @@ async function explain(parts: InquiryParts, id: string, now: number): Promise<An
   return { status: 200, data: { id, at: now, steps, isCircular, isCut: next !== null && !isCircular } }
 }
 
-type Sight = Pick<Facts, 'now' | 'workers' | 'config'>
+type Setting = Pick<Facts, 'now' | 'workers' | 'config' | 'sight'>
 
-async function factsOf({ store }: InquiryParts, id: string, sight: Sight): Promise<Facts | null> {
+async function factsOf({ store }: InquiryParts, id: string, setting: Setting): Promise<Facts | null> {
   const [pair] = await store.pairs({ ids: [id] })
   if (!pair) return null
-  if (pair.task?.state !== 'suspended') return { ...pair, ...sight, awaited: [], more: false }
+  if (pair.task?.state !== 'suspended') return { ...pair, ...setting, awaited: [], more: false }
   const ids = await store.awaits({ awaiter: id, limit: AWAITED_MAX + 1 })
   const found = await store.pairs({ ids: ids.slice(0, AWAITED_MAX) })
   const pending = found
     .map(({ promise }) => promise)
-    .filter((row) => projectPromise(row, sight.now).state === 'pending')
+    .filter((row) => projectPromise(row, setting.now).state === 'pending')
   const awaited = pending.sort((a, b) => a.createdAt - b.createdAt || compareIds(a.id, b.id))
-  return { ...pair, ...sight, awaited, more: ids.length > AWAITED_MAX }
+  return { ...pair, ...setting, awaited, more: ids.length > AWAITED_MAX }
 }
 
 /** Presence with the heartbeats that were not written yet. */
@@ -106,12 +112,17 @@ export async function workersNow({ store, beats }: InquiryParts, now: number): P
 // Who is connected.
 
 async function searchWorkers(parts: InquiryParts, data: RequestTable['worker.search']['data'], now: number) {
-  const rows = (await workersNow(parts, now)).filter(({ group }) => data.group === undefined || group === data.group)
+  const isMeant = ({ group }: WorkerRow) => (data.group === undefined || group === data.group) && isSeen(group, data)
+  const rows = (await workersNow(parts, now)).filter(isMeant)
   const workers = [...Map.groupBy(rows, keyOf)].sort(([a], [b]) => compareIds(a, b))
   const page = pageOf(workers, ([key]) => key, data)
   if (!page) return badCursor(data.cursor)
   const records = page.rows.map(async ([, presence]) => workerRecord(parts, presence, now))
   return { status: 200, data: { workers: await Promise.all(records), ...page.cursor } } as const
+}
+
+function isSeen(group: string, { sight }: { readonly sight?: Sight }): boolean {
+  return sight === undefined || covers(sight.groups, group)
 }
 
 /** Group first, then pid. */
@@ -144,7 +155,8 @@ function rank(row: WorkerRow, { config }: InquiryParts, now: number): number {
 // What waits where.
 
 async function searchGroups(parts: InquiryParts, data: RequestTable['group.search']['data'], now: number) {
-  const page = pageOf(await groupsNow(parts, now), ({ group }) => group, data)
+  const groups = (await groupsNow(parts, now)).filter(({ group }) => isSeen(group, data))
+  const page = pageOf(groups, ({ group }) => group, data)
   return page ? ({ status: 200, data: { groups: page.rows, ...page.cursor } } as const) : badCursor(data.cursor)
 }
 

@@ -197,6 +197,7 @@ const fenceAction: Reader<CreateAction | SettleAction> = (value, limits) => {
 
 /** What the server itself adds to a request, whatever the wire says. */
 const never: Reader<undefined> = () => undefined
+const seen = { sight: never }
 
 const idOnly = { id: text }
 const taskRef = { id: text, version: count }
@@ -212,7 +213,7 @@ const SHAPES: { readonly [K in Kind]: Reader<RequestTable[K]['data']> } = {
   'promise.register_listener': fields({ awaited: text, address: text }),
   'promise.search': fields({ state: optional(oneOf(...PROMISE_STATES)), tags: optional(tags), ...page }),
 
-  'promise.explain': fields(idOnly),
+  'promise.explain': fields({ ...idOnly, ...seen }),
 
   'task.get': fields(idOnly),
   'task.create': fields({ ...lease, action: createAction, ...preload }),
@@ -228,7 +229,7 @@ const SHAPES: { readonly [K in Kind]: Reader<RequestTable[K]['data']> } = {
   'task.heartbeat': fields({
     pid: text,
     tasks: listOf(fields<TaskRef>(taskRef), { max: 'tasksMax', things: 'tasks' }),
-    scope: never,
+    ...seen,
   }),
   'task.halt': fields(idOnly),
   'task.continue': fields(idOnly),
@@ -246,8 +247,8 @@ const SHAPES: { readonly [K in Kind]: Reader<RequestTable[K]['data']> } = {
   'schedule.delete': fields(idOnly),
   'schedule.search': fields({ tags: optional(tags), ...page }),
 
-  'worker.search': fields({ group: optional(text), ...page }),
-  'group.search': fields(page),
+  'worker.search': fields({ group: optional(text), ...page, ...seen }),
+  'group.search': fields({ ...page, ...seen }),
 
   'retention.preview': fields({ ageMs: optional(millis), ...page }),
   'backup.create': fields({ name: optional(text) }),

@@ -13,7 +13,7 @@ import type {
   TaskState,
   Value,
 } from './records.ts'
-import type { Scope } from './scope.ts'
+import type { Sight } from './scope.ts'
 
 /** The one version every published client announces. */
 export const PROTOCOL_VERSION = '2026-04-01'
@@ -108,6 +108,11 @@ export interface GroupRecord {
 
 type Empty = Readonly<Record<string, never>>
 
+/** Told by the server for a caller who may not see everything, never read from the wire. */
+interface Seen {
+  readonly sight?: Sight
+}
+
 /** kind → what it carries (`data`, as parsed: optional parts filled or absent, never null) and what it answers. */
 export interface RequestTable {
   'promise.get': { data: { readonly id: string }; answer: { promise: PromiseRecord } }
@@ -129,7 +134,7 @@ export interface RequestTable {
   }
 
   /** Why it does not go on, followed through what it waits for. */
-  'promise.explain': { data: { readonly id: string }; answer: Explanation }
+  'promise.explain': { data: Seen & { readonly id: string }; answer: Explanation }
 
   'task.get': { data: { readonly id: string }; answer: { task: TaskRecord } }
   'task.create': {
@@ -152,12 +157,8 @@ export interface RequestTable {
     answer: { action: ActionAnswer; preload: readonly PromiseRecord[] }
   }
   'task.heartbeat': {
-    data: {
-      readonly pid: string
-      readonly tasks: readonly TaskRef[]
-      /** An empty list means the tasks of this pid that the scope covers. Set for the caller, never read from the wire. */
-      readonly scope?: Scope
-    }
+    /** An empty list means the tasks of this pid, as far as they are in sight. */
+    data: Seen & { readonly pid: string; readonly tasks: readonly TaskRef[] }
     answer: { lost: string[] }
   }
   'task.halt': { data: { readonly id: string }; answer: Empty }
@@ -186,11 +187,11 @@ export interface RequestTable {
   }
 
   'worker.search': {
-    data: { readonly group?: string; readonly limit?: number; readonly cursor?: string }
+    data: Seen & { readonly group?: string; readonly limit?: number; readonly cursor?: string }
     answer: { workers: WorkerRecord[]; cursor?: string }
   }
   'group.search': {
-    data: { readonly limit?: number; readonly cursor?: string }
+    data: Seen & { readonly limit?: number; readonly cursor?: string }
     answer: { groups: GroupRecord[]; cursor?: string }
   }
 

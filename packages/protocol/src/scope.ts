@@ -15,6 +15,12 @@ export interface Scope {
   readonly starts: readonly string[]
 }
 
+/** What a caller who may not see everything sees: ids, and groups of workers. */
+export interface Sight {
+  readonly ids: Scope
+  readonly groups: Scope
+}
+
 const MARKS = ['.', '/', ':'] as const
 const OPEN_END = /[.:/_-]$/
 

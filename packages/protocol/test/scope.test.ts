@@ -23,6 +23,7 @@ import {
 import fc from 'fast-check'
 
 const ids = (...given: string[]) => scopeOf(given)
+const acme = { ids: scopeOf(['acme']), groups: scopeOf(['acme']) }
 
 test('a prefix covers itself and what is nested below it, not what merely begins alike', () => {
   const scope = ids('acme')
@@ -86,26 +87,25 @@ test('a listing that goes from position to position meets every covered id and s
 const promise = (id: string) => ({ id, state: 'pending', param: {}, value: {}, tags: {}, timeoutAt: 1, createdAt: 0 })
 
 test('a search begins where the scope begins, and its answer and cursor name nothing else', () => {
-  const scope = ids('acme')
-  const { data } = narrowed({ kind: 'promise.search', data: {} }, scope)
+  const { data } = narrowed({ kind: 'promise.search', data: {} }, acme)
   const after = decodeCursor(data.cursor ?? '') ?? ''
   assert.ok(compareIds(after, 'acme') < 0 && compareIds(after, 'acmd~') > 0)
   const answer = { promises: ['acme', 'acme.x', 'acmeevil'].map(promise), cursor: encodeCursor('acmeevil') }
-  const seen = visibleOf('promise.search', answer, scope) as { promises: { id: string }[]; cursor?: string }
+  const seen = visibleOf('promise.search', answer, acme) as { promises: { id: string }[]; cursor?: string }
   assert.deepEqual(
     seen.promises.map(({ id }) => id),
     ['acme', 'acme.x'],
   )
   assert.equal(seen.cursor, undefined)
   const between = { promises: [], cursor: encodeCursor('acme-neighbour') }
-  const { cursor } = visibleOf('promise.search', between, scope) as { cursor: string }
+  const { cursor } = visibleOf('promise.search', between, acme) as { cursor: string }
   assert.ok(!cursor.includes('neighbour'))
-  assert.equal(narrowed({ kind: 'promise.search', data: { cursor: 'bad' } }, scope).data.cursor, 'bad')
+  assert.equal(narrowed({ kind: 'promise.search', data: { cursor: 'bad' } }, acme).data.cursor, 'bad')
 })
 
 test('what a task is handed to replay from holds no record of others', () => {
   const claim = { task: {}, promise: promise('acme.x'), preload: [promise('acme.x:0'), promise('other')] }
-  const seen = visibleOf('task.acquire', claim, ids('acme')) as typeof claim
+  const seen = visibleOf('task.acquire', claim, acme) as typeof claim
   assert.deepEqual(
     seen.preload.map(({ id }) => id),
     ['acme.x:0'],

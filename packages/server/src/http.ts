@@ -188,7 +188,7 @@ export function createHttp(parts: HttpParts): Http {
     // What cannot be read names nothing, so ids are looked at once their request is read.
     const foreign = requestDenial(verdict, parsed.request)
     if (foreign) return { ...refuse(foreign.status, foreign.message), ...who }
-    const request = verdict.scope === null ? parsed.request : narrowed(parsed.request, verdict.scope)
+    const request = verdict.sight === null ? parsed.request : narrowed(parsed.request, verdict.sight)
     const vitals = head['resonate:worker']
     if (request.kind === 'task.heartbeat') parts.engine()?.report(request.data.pid, vitals ?? {})
     const debugTime = config.debug ? head['resonate:debug_time'] : undefined
@@ -242,9 +242,9 @@ export function createHttp(parts: HttpParts): Http {
   function finish(startedAt: number, entry: Entry, answer: Answer): Answer {
     const { kind, act, caller, corrId } = entry
     if (act) parts.audit.record({ ...act, kind, corrId, status: answer.status })
-    const scope = caller?.scope
-    const isListing = scope && isKind(kind) && (answer.status === 200 || answer.status === 300)
-    const data = isListing ? visibleOf(kind, answer.data, scope) : answer.data
+    const sight = caller?.sight
+    const isListing = sight && isKind(kind) && (answer.status === 200 || answer.status === 300)
+    const data = isListing ? visibleOf(kind, answer.data, sight) : answer.data
     return count(startedAt, entry, { status: answer.status, data })
   }
 

@@ -187,16 +187,16 @@ for (const [what, pem, wanted, why] of BAD_KEYS) {
 }
 
 const CLAIMS: readonly (readonly [claims: JWTPayload, expected: Partial<Caller>])[] = [
-  [{ role: 'admin' }, { role: 'admin', scope: null, groups: null }],
+  [{ role: 'admin' }, { role: 'admin', sight: null }],
   [
     { role: 'ADMIN', prefix: 'acme' },
-    { role: 'admin', scope: null },
+    { role: 'admin', sight: null },
   ],
   [
     { role: 'operator', prefix: '' },
-    { role: 'operator', scope: null },
+    { role: 'operator', sight: null },
   ],
-  [{ prefix: '' }, { role: null, scope: null, groups: null }],
+  [{ prefix: '' }, { role: null, sight: null }],
   [{ sub: 'me', prefix: '' }, { subject: 'me' }],
 ]
 
@@ -209,9 +209,9 @@ for (const [claims, expected] of CLAIMS) {
 
 test('a prefix confines ids and groups; targets add groups and URLs', async () => {
   const claims = { prefix: ['acme', 'shared'], targets: ['default', 'https://api.acme.com/hooks'] }
-  const { scope, groups, urls } = await believed(world(issuer.pem).guard, await sign(issuer, claims))
-  assert.deepEqual(scope?.prefixes, ['acme', 'shared'])
-  assert.deepEqual(groups?.prefixes, ['acme', 'shared', 'default'])
+  const { sight, urls } = await believed(world(issuer.pem).guard, await sign(issuer, claims))
+  assert.deepEqual(sight?.ids.prefixes, ['acme', 'shared'])
+  assert.deepEqual(sight?.groups.prefixes, ['acme', 'shared', 'default'])
   assert.deepEqual(urls.map(String), ['https://api.acme.com/hooks'])
 })
 

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { createMetrics, METRICS, metricsPage } from '../src/metrics.ts'
-import { ask, create, startServer } from './world.ts'
+import { ask, create, freePort, startServer } from './world.ts'
 
 const TARGET = { 'resonate:target': 'poll://any@g' }
 
@@ -138,13 +138,4 @@ async function connect(t: TestContext, url: string): Promise<void> {
 function seriesOf(text: string, name: string): Record<string, number> {
   const lines = [...text.matchAll(new RegExp(`^${name}(?:\\{(.*)\\})? (\\S+)$`, 'gm'))]
   return Object.fromEntries(lines.map(([, labels = '', value]) => [labels, Number(value)]))
-}
-
-async function freePort(): Promise<number> {
-  const { createServer } = await import('node:net')
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, resolve))
-  const { port } = server.address() as { port: number }
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }

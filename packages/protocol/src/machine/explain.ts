@@ -6,6 +6,7 @@ import { parseAddress } from '../address.ts'
 import { formatDuration } from '../duration.ts'
 import { quote } from '../quote.ts'
 import type { PromiseState, TaskState, Value } from '../records.ts'
+import { covers, type Sight } from '../scope.ts'
 import { isTimer, TAG_BRANCH, TAG_SCOPE } from '../tags.ts'
 import type { MachineConfig } from './env.ts'
 import { projectPromise, projectTask } from './project.ts'
@@ -104,6 +105,8 @@ export interface Facts {
   /** More are awaited than were read. */
   readonly more: boolean
   readonly workers: readonly WorkerRow[]
+  /** What may be named to whoever asks. Absent: everything. */
+  readonly sight?: Sight
   readonly now: number
   readonly config: Pick<MachineConfig, 'presenceStaleMs'>
 }
@@ -175,7 +178,9 @@ function pendingReason(facts: Facts, task: TaskRow): Reason {
   const here = facts.workers.filter((row) => isLive(row, facts) && (pid === undefined || row.pid === pid))
   const group = here.filter((row) => row.group === address.group)
   if (group.length === 0) {
-    const connected = [...new Set(facts.workers.filter((row) => isLive(row, facts)).map((row) => row.group))].sort()
+    const connected = [...new Set(facts.workers.filter((row) => isLive(row, facts)).map((row) => row.group))]
+      .filter((name) => facts.sight === undefined || covers(facts.sight.groups, name))
+      .sort()
     return { kind: 'no_worker', group: address.group, ...(pid !== undefined && { pid }), since, connected }
   }
   return (

@@ -5,9 +5,9 @@
 
 import type { Tags } from '../records.ts'
 import type { CreateAction, CreateData, Kind, Request, RequestTable, SettleAction } from '../requests.ts'
-import { covers, positionIn, type Scope } from '../scope.ts'
+import { covers, positionIn, type Scope, type Sight } from '../scope.ts'
 import { hasTask, TAG_BRANCH, TAG_ORIGIN, TAG_PARENT, TAG_TARGET } from '../tags.ts'
-import type { Explanation } from './explain.ts'
+import { type ExplainStep, type Explanation, nextOf } from './explain.ts'
 import { decodeCursor, encodeCursor } from './search.ts'
 
 /** What a request names. */
@@ -20,25 +20,25 @@ export interface Names {
 
 interface Reach<K extends Kind> {
   names(data: RequestTable[K]['data']): Names
-  /** The request as a caller of this scope may ask it. Absent: as it is. */
-  narrow?(data: RequestTable[K]['data'], scope: Scope): RequestTable[K]['data']
-  /** What a caller of this scope may see of an answer with status 200 or 300. Absent: all of it. */
-  visible?(answer: RequestTable[K]['answer'], scope: Scope): RequestTable[K]['answer']
+  /** The request as a caller who sees this may ask it. Absent: as it is. */
+  narrow?(data: RequestTable[K]['data'], sight: Sight): RequestTable[K]['data']
+  /** What is left of an answer with status 200 or 300. Absent: all of it. */
+  visible?(answer: RequestTable[K]['answer'], sight: Sight): RequestTable[K]['answer']
 }
 
 export function namesOf<K extends Kind>(request: Request<K>): Names {
   return reachOf(request.kind).names(request.data)
 }
 
-export function narrowed<K extends Kind>(request: Request<K>, scope: Scope): Request<K> {
+export function narrowed<K extends Kind>(request: Request<K>, sight: Sight): Request<K> {
   const { narrow } = reachOf(request.kind)
-  return narrow ? ({ ...request, data: narrow(request.data, scope) } as Request<K>) : request
+  return narrow ? ({ ...request, data: narrow(request.data, sight) } as Request<K>) : request
 }
 
 /** `answer` is the data of a 200 or a 300 to a request of this kind. */
-export function visibleOf(kind: Kind, answer: unknown, scope: Scope): unknown {
+export function visibleOf(kind: Kind, answer: unknown, sight: Sight): unknown {
   const { visible } = reachOf(kind)
-  return visible ? visible(answer as RequestTable[typeof kind]['answer'], scope) : answer
+  return visible ? visible(answer as RequestTable[typeof kind]['answer'], sight) : answer
 }
 
 function reachOf<K extends Kind>(kind: K): Reach<K> {
@@ -58,16 +58,17 @@ const REACH: { readonly [K in Kind]: Reach<K> } = {
   'promise.search': {
     names: () => NOTHING,
     narrow: narrowPage,
-    visible: (answer, scope) => ({
-      ...pageWithin(answer, scope),
-      promises: answer.promises.filter(({ id }) => covers(scope, id)),
+    visible: (answer, { ids }) => ({
+      ...pageWithin(answer, ids),
+      promises: answer.promises.filter(({ id }) => covers(ids, id)),
     }),
   },
 
   // Steps outside the scope are left out: what is below them is not the caller's to know.
   'promise.explain': {
     ...byId,
-    visible: (answer, scope) => explanationWithin(answer, scope),
+    narrow: withSight,
+    visible: (answer, { ids }) => explanationWithin(answer, ids),
   },
 
   'task.get': byId,
@@ -82,16 +83,16 @@ const REACH: { readonly [K in Kind]: Reach<K> } = {
   'task.fence': { names: ({ id, action }) => fenceNames(id, action), visible: preloadWithin },
   'task.heartbeat': {
     names: ({ tasks }) => idsOnly(...tasks.map(({ id }) => id)),
-    narrow: (data, scope) => ({ ...data, scope }),
+    narrow: withSight,
   },
   'task.halt': byId,
   'task.continue': byId,
   'task.search': {
     names: () => NOTHING,
     narrow: narrowPage,
-    visible: (answer, scope) => ({
-      ...pageWithin(answer, scope),
-      tasks: answer.tasks.filter(({ id }) => covers(scope, id)),
+    visible: (answer, { ids }) => ({
+      ...pageWithin(answer, ids),
+      tasks: answer.tasks.filter(({ id }) => covers(ids, id)),
     }),
   },
 
@@ -101,14 +102,14 @@ const REACH: { readonly [K in Kind]: Reach<K> } = {
   'schedule.search': {
     names: () => NOTHING,
     narrow: narrowPage,
-    visible: (answer, scope) => ({
-      ...pageWithin(answer, scope),
-      schedules: answer.schedules.filter(({ id }) => covers(scope, id)),
+    visible: (answer, { ids }) => ({
+      ...pageWithin(answer, ids),
+      schedules: answer.schedules.filter(({ id }) => covers(ids, id)),
     }),
   },
 
-  'worker.search': { names: () => NOTHING },
-  'group.search': { names: () => NOTHING },
+  'worker.search': { names: () => NOTHING, narrow: withSight },
+  'group.search': { names: () => NOTHING, narrow: withSight },
 
   // About the store as a whole: refused to callers who may see a part of it.
   'retention.preview': { names: () => NOTHING },
@@ -122,11 +123,10 @@ const REACH: { readonly [K in Kind]: Reach<K> } = {
 }
 
 function explanationWithin(answer: Explanation, scope: Scope): Explanation {
-  const outside = answer.steps.findIndex(({ id }) => !covers(scope, id))
-  const last = answer.steps[outside - 1]
-  if (outside < 0 || !last) return answer
-  const hidden = { ...last, reason: { kind: 'hidden' }, text: HIDDEN } as const
-  return { ...answer, steps: [...answer.steps.slice(0, outside - 1), hidden], isCut: true }
+  const last = answer.steps.findIndex((step) => !covers(scope, nextOf(step) ?? step.id))
+  if (last < 0) return answer
+  const hidden = { ...(answer.steps[last] as ExplainStep), reason: { kind: 'hidden' }, text: HIDDEN } as const
+  return { ...answer, steps: [...answer.steps.slice(0, last), hidden], isCut: true }
 }
 
 const HIDDEN = 'waits for a promise that this token does not cover'
@@ -160,8 +160,13 @@ function targetsOf(tags: Tags): string[] {
   return hasTask(tags) ? [tags[TAG_TARGET] as string] : []
 }
 
+/** Who decides sees what the caller may, where that cannot be told from the answer alone. */
+function withSight<D extends object>(data: D, sight: Sight): D & { readonly sight: Sight } {
+  return { ...data, sight }
+}
+
 /** A cursor that is none of ours is left for the search to refuse. */
-function narrowPage<D extends { readonly cursor?: string }>(data: D, scope: Scope): D {
+function narrowPage<D extends { readonly cursor?: string }>(data: D, { ids: scope }: Sight): D {
   const after = data.cursor === undefined ? '' : decodeCursor(data.cursor)
   const position = after === null ? null : positionIn(scope, after)
   return position === null ? data : { ...data, cursor: encodeCursor(position) }
@@ -175,7 +180,7 @@ function pageWithin<A extends { readonly cursor?: string }>({ cursor, ...rest }:
 
 function preloadWithin<A extends { readonly preload?: readonly { readonly id: string }[] }>(
   answer: A,
-  scope: Scope,
+  { ids }: Sight,
 ): A {
-  return answer.preload ? { ...answer, preload: answer.preload.filter(({ id }) => covers(scope, id)) } : answer
+  return answer.preload ? { ...answer, preload: answer.preload.filter(({ id }) => covers(ids, id)) } : answer
 }

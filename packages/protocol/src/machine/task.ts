@@ -154,8 +154,8 @@ function progress(task: TaskRow): Effect[] {
   return task.lost + task.released === 0 ? [] : [{ kind: 'task', row: { ...task, lost: 0, released: 0 } }]
 }
 
-export function heartbeat(env: Env, { pid, tasks, scope }: Data<'task.heartbeat'>): Decision {
-  const held = tasks.length > 0 ? tasks : heldWithin(env, pid, scope)
+export function heartbeat(env: Env, { pid, tasks, sight }: Data<'task.heartbeat'>): Decision {
+  const held = tasks.length > 0 ? tasks : heldWithin(env, pid, sight?.ids)
   const lost: string[] = []
   const effects: Effect[] = []
   for (const { id, version } of held) {

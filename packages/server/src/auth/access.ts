@@ -46,7 +46,7 @@ const RULES: { readonly [K in Kind]: Rule } = {
   'schedule.delete': { right: 'work', audited: 'all' },
   'schedule.search': read,
 
-  'retention.preview': { right: 'operate', audited: 'none', isWhole: true },
+  'retention.preview': { ...operate, isWhole: true },
   'backup.create': { ...operate, isWhole: true },
 
   'promise.explain': read,
@@ -77,14 +77,14 @@ export function kindDenial(caller: Caller, kind: Kind): Denial | undefined {
 
 /** Why this caller may not ask this. */
 export function requestDenial(caller: Caller, request: Request): Denial | undefined {
-  const { scope } = caller
-  if (scope === null) return undefined
+  const { sight } = caller
+  if (sight === null) return undefined
   if (RULES[request.kind].isWhole)
-    return forbidden(`${request.kind} is about all ids, and the token is for those below ${prefixesOf(scope)}`)
+    return forbidden(`${request.kind} is about all ids, and the token is for those below ${prefixesOf(sight.ids)}`)
   const { ids, addresses } = namesOf(request)
-  const foreign = ids.find((id) => !covers(scope, id))
+  const foreign = ids.find((id) => !covers(sight.ids, id))
   if (foreign !== undefined)
-    return forbidden(`The token is for ids below ${prefixesOf(scope)}, not for ${quote(foreign)}`)
+    return forbidden(`The token is for ids below ${prefixesOf(sight.ids)}, not for ${quote(foreign)}`)
   const unreachable = addresses.find((address) => !mayReach(caller, address))
   return unreachable === undefined ? undefined : forbidden(addressMessage(caller, unreachable))
 }
@@ -92,9 +92,9 @@ export function requestDenial(caller: Caller, request: Request): Denial | undefi
 /** Why a worker with this token may not connect in this group. */
 export function connectionDenial(caller: Caller, group: string): Denial | undefined {
   const denial = rightDenial(caller, 'work', 'worker connections')
-  if (denial || caller.groups === null || covers(caller.groups, group)) return denial
+  if (denial || caller.sight === null || covers(caller.sight.groups, group)) return denial
   return forbidden(
-    `The token is for groups below ${prefixesOf(caller.groups)}, not for ${quote(group)} (claim targets)`,
+    `The token is for groups below ${prefixesOf(caller.sight.groups)}, not for ${quote(group)} (claim targets)`,
   )
 }
 
@@ -111,10 +111,10 @@ function rightDenial({ role }: Caller, right: Right, what: string): Denial | und
 }
 
 /** What nobody could route is for the rules of the protocol to refuse. */
-function mayReach({ groups, urls }: Caller, text: string): boolean {
+function mayReach({ sight, urls }: Caller, text: string): boolean {
   const address = parseAddress(text)
   if (address === null) return true
-  if (address.kind !== 'push') return groups === null || covers(groups, address.group)
+  if (address.kind !== 'push') return sight === null || covers(sight.groups, address.group)
   return urls.some((allowed) => isBelow(allowed, address.url))
 }
 
@@ -126,8 +126,8 @@ function isBelow(allowed: URL, text: string): boolean {
   return url.pathname === allowed.pathname || url.pathname.startsWith(folder)
 }
 
-function addressMessage({ groups, urls }: Caller, address: string): string {
-  const where = [...(groups?.prefixes ?? []).map((group) => `poll://…@${group}`), ...urls.map(String)]
+function addressMessage({ sight, urls }: Caller, address: string): string {
+  const where = [...(sight?.groups.prefixes ?? []).map((group) => `poll://…@${group}`), ...urls.map(String)]
   return `The token is for the addresses ${where.map(quote).join(', ')}, not for ${quote(address)} (claim targets)`
 }
 

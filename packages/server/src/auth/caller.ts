@@ -1,7 +1,7 @@
 // Who asks, once a token has been believed: the words that the rest of this folder shares, and how claims are read. What a
 // claim means is written here and on the page docs/security.md; a claim that cannot be understood gives no right.
 
-import { prefixProblem, quote, type Scope, scopeOf } from '@resonatehq/protocol'
+import { prefixProblem, quote, type Sight, scopeOf } from '@resonatehq/protocol'
 
 export const ROLES = ['admin', 'operator', 'worker', 'read-only'] as const
 export type Role = (typeof ROLES)[number]
@@ -11,10 +11,8 @@ export interface Caller {
   readonly subject: string
   /** Null: a token without a role, as other Resonate servers know them. */
   readonly role: Role | null
-  /** The ids that it may name and see. Null: all. */
-  readonly scope: Scope | null
-  /** The groups that it may serve and address. Null: all. */
-  readonly groups: Scope | null
+  /** The ids that it may name and see; the groups that it may see, serve and address. Null: all. */
+  readonly sight: Sight | null
   /** Where it may have messages pushed to: these URLs and what is below them. */
   readonly urls: readonly URL[]
   /** Until when it is believed, ms since epoch. Null: always. */
@@ -39,8 +37,7 @@ export function isDenial(verdict: Verdict): verdict is Denial {
 export const ANYONE: Caller = {
   subject: 'anyone',
   role: 'admin',
-  scope: null,
-  groups: null,
+  sight: null,
   urls: [],
   expiresAt: null,
 }
@@ -50,7 +47,7 @@ export function callerOf(claims: Readonly<Record<string, unknown>>, expiresAt: n
   const role = roleOf(claims.role)
   if (typeof role === 'object' && role !== null) return role
   const subject = typeof claims.sub === 'string' ? claims.sub : ''
-  const everything = { subject, role, scope: null, groups: null, urls: [], expiresAt }
+  const everything = { subject, role, sight: null, urls: [], expiresAt }
   if (role === 'admin') return everything
   const prefixes = textsOf(claims.prefix)
   if (prefixes === null || prefixes.length === 0)
@@ -63,7 +60,7 @@ export function callerOf(claims: Readonly<Record<string, unknown>>, expiresAt: n
 function confinedTo(prefixes: readonly string[], targets: readonly string[]) {
   const urls = targets.filter((target) => URL.canParse(target)).map((target) => new URL(target))
   const groups = targets.filter((target) => !URL.canParse(target) && prefixProblem(target, '') === null)
-  return { scope: scopeOf(prefixes), groups: scopeOf([...prefixes, ...groups]), urls }
+  return { sight: { ids: scopeOf(prefixes), groups: scopeOf([...prefixes, ...groups]) }, urls }
 }
 
 function roleOf(claim: unknown): Role | null | Denial {
