@@ -16,7 +16,10 @@ export const sidebar: readonly Section[] = [
   },
   {
     text: 'Operations',
-    items: [{ text: 'Troubleshooting', link: '/troubleshooting' }],
+    items: [
+      { text: 'Traces', link: '/tracing' },
+      { text: 'Troubleshooting', link: '/troubleshooting' },
+    ],
   },
   {
     text: 'Reference',

@@ -26,6 +26,7 @@ import { bearerOf, type Guard } from './auth/guard.ts'
 import { type Config, ruleLimitsOf } from './config.ts'
 import type { Logger } from './log.ts'
 import type { Metrics } from './metrics.ts'
+import type { Tracing } from './tracing.ts'
 import { VERSION } from './version.ts'
 
 export interface HttpRequest {
@@ -64,6 +65,8 @@ export interface HttpParts {
   readonly engine: () => Engine | undefined
   readonly guard: Guard
   readonly audit: Audit
+  /** Absent: no traces are kept. */
+  readonly tracing?: Tracing | undefined
   readonly platform: Platform
   readonly logger: Logger
   readonly metrics: Metrics
@@ -242,6 +245,7 @@ export function createHttp(parts: HttpParts): Http {
   function finish(startedAt: number, entry: Entry, answer: Answer): Answer {
     const { kind, act, caller, corrId } = entry
     if (act) parts.audit.record({ ...act, kind, corrId, status: answer.status })
+    parts.tracing?.answered(kind, answer, { tookMs: platform.ticks() - startedAt, endedAt: platform.now() })
     const sight = caller?.sight
     const isListing = sight && isKind(kind) && (answer.status === 200 || answer.status === 300)
     const data = isListing ? visibleOf(kind, answer.data, sight) : answer.data
