@@ -5,7 +5,15 @@
 
 import type { EngineObserver, EngineStats, Picture, Platform, WorkerStats } from '@resonatehq/engine'
 import { type GroupRecord, PROMISE_STATES, type Total, type WorkerRow } from '@resonatehq/protocol'
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import {
+  type Aggregator,
+  AggregatorRegistry,
+  Counter,
+  collectDefaultMetrics,
+  Gauge,
+  Histogram,
+  Registry,
+} from 'prom-client'
 
 interface MetricRow {
   readonly type: 'counter' | 'gauge' | 'histogram'
@@ -15,6 +23,8 @@ interface MetricRow {
   readonly labels: readonly string[]
   readonly help: string
   readonly buckets?: readonly number[]
+  /** How the processes of one command are summed up, where it is not by adding. */
+  readonly aggregator?: Aggregator
 }
 
 const FAST_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
@@ -281,6 +291,7 @@ export const METRICS = {
     type: 'gauge',
     of: 'server',
     name: 'resonate_store_up',
+    aggregator: 'min',
     labels: [],
     help: '1: the store answered this scrape. 0: what is read from it is missing here.',
   },
@@ -295,6 +306,7 @@ export const METRICS = {
     type: 'gauge',
     of: 'server',
     name: 'resonate_build_info',
+    aggregator: 'first',
     labels: ['version', 'node'],
     help: 'Always 1. What is running.',
   },
@@ -330,7 +342,17 @@ export interface Metrics {
   watch(sources: MetricSources): void
   /** The Prometheus text. */
   text(): Promise<string>
+  /** The same, for another process to sum up. */
+  json(): Promise<MetricsJson>
   readonly contentType: string
+}
+
+/** The metrics of one process, as they pass to another. */
+export type MetricsJson = readonly object[]
+
+/** One text for several processes of one command: what each did is added up, what all read from the store is said once. */
+export function sumUp(processes: readonly MetricsJson[]): Promise<string> {
+  return AggregatorRegistry.aggregate(processes.map((metrics) => [...metrics])).metrics()
 }
 
 export interface MetricsOptions {
@@ -360,6 +382,11 @@ export function createMetrics(options: MetricsOptions): Metrics {
     return options.timer ? inTime(reading, options.timer) : reading
   }
 
+  const show = async () => {
+    showServer(all, sources)
+    showStore(all, await picture())
+  }
+
   return {
     answered(kind, status, durationMs) {
       all.requests.inc({ kind, status })
@@ -371,9 +398,12 @@ export function createMetrics(options: MetricsOptions): Metrics {
       sources = { ...sources, ...more }
     },
     async text() {
-      showServer(all, sources)
-      showStore(all, await picture())
+      await show()
       return registry.metrics()
+    },
+    async json() {
+      await show()
+      return registry.getMetricsAsJSON()
     },
     contentType: registry.contentType,
   }
@@ -389,7 +419,8 @@ type Instruments = {
 
 function instruments(registry: Registry): Instruments {
   const make = (row: MetricRow) => {
-    const common = { name: row.name, help: row.help, labelNames: [...row.labels], registers: [registry] }
+    const aggregator: Aggregator = row.of === 'store' ? 'max' : (row.aggregator ?? 'sum')
+    const common = { name: row.name, help: row.help, labelNames: [...row.labels], registers: [registry], aggregator }
     switch (row.type) {
       case 'counter':
         return new Counter(common)
@@ -598,8 +629,9 @@ const QUERIES = [
   'workers = ⌈slots ÷ tasks a worker takes at a time⌉',
   '```',
   '',
-  '*hold* is how long a task was in hand on average in the last five to ten minutes; while that is unknown, each waiting task',
-  'gets a slot. The tasks that a worker takes at a time are what the workers of the group state as their capacity, or',
-  '`scaling.tasks_per_worker`. The number has no memory: the same backlog gives the same workers, more never gives fewer,',
-  'and nothing held and nothing waiting gives 0. What is delayed, or backs off, does not count before its time.',
+  '*hold* is how long a task was in hand on average in the last five to ten minutes, as far as the server saw it itself;',
+  'while that is unknown, each waiting task gets a slot. The tasks that a worker takes at a time are what the workers of the',
+  'group state as their capacity, or `scaling.tasks_per_worker`. The number has no memory: the same backlog gives the same',
+  'workers, more never gives fewer, and nothing held and nothing waiting gives 0. What is delayed, or backs off, does not',
+  'count before its time.',
 ]
