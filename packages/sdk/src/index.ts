@@ -14,10 +14,11 @@ export {
 export type { CallOptions, Options } from './engine/options.ts'
 export { Constant, Exponential, Linear, Never, type RetryOptions, type RetryPolicy } from './engine/retry.ts'
 export { ConsoleLogger, type Logger, type LogLevel } from './log.ts'
-export { type HttpPort, type Platform, systemPlatform } from './platform.ts'
+export { type HttpPort, type Pacemaker, type PacemakerOptions, type Platform, systemPlatform } from './platform.ts'
 export type { PromiseSearch, Promises } from './promises.ts'
 export { Resonate } from './resonate.ts'
 export type { Schedules, Tasks } from './schedules.ts'
+export type { Span, SpanKind, SpanStart, TraceHeaders, Tracing } from './tracing.ts'
 export type { AnyNetwork, Network, Recv, Send } from './transport/network.ts'
 export {
   type HttpAdapter,

@@ -42,11 +42,13 @@ export interface PacemakerOptions {
   readonly lagLimitMs: number
 }
 
+/** The thread that renews leases while the event loop is blocked. */
 export interface Pacemaker {
   /** The loop turns. */
   turned(): void
   /** How many tasks there are to renew. */
   held(tasks: number): void
+  /** Ends it. */
   stop(): void
 }
 

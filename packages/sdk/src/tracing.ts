@@ -7,6 +7,7 @@ import type { Value } from '@resonatehq/protocol'
 /** Headers that name a span to other processes. */
 export type TraceHeaders = Readonly<Record<string, string>>
 
+/** What a span is of. */
 export type SpanKind =
   /** Somebody asks for a call. */
   | 'call'
@@ -15,6 +16,7 @@ export type SpanKind =
   /** A function of this process runs as a step, one attempt. */
   | 'step'
 
+/** A span that begins. */
 export interface SpanStart {
   /** The function's name. */
   readonly name: string
@@ -24,6 +26,7 @@ export interface SpanStart {
   readonly attributes: Readonly<Record<string, string | number>>
 }
 
+/** A span under way. */
 export interface Span {
   /** What tells other processes of this span. */
   readonly headers: TraceHeaders
@@ -35,6 +38,7 @@ export interface Span {
 
 /** See `openTelemetry` in `@resonatehq/sdk/opentelemetry`; or your own. Must not throw. */
 export interface Tracing {
+  /** Begins a span. */
   start(span: SpanStart): Span
 }
 
