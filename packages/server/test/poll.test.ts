@@ -187,3 +187,37 @@ test('over a socket: a worker gets its task, and is gone when it hangs up', asyn
   )
   abort.abort()
 })
+
+test('a worker whose token runs out is sent away then, and the engine hears of it at once', async () => {
+  const { platform, engine, poll } = open()
+  const caller = { ...ANYONE, expiresAt: 100_000 }
+  const attach = poll.open({ path: '/poll/g/w', query: '', authorization: undefined }, caller)
+  assert.ok(typeof attach === 'function')
+  const stream = new FakeStream()
+  attach(stream)
+  const flush = async () => stream.flush()
+  await platform.advance(99_999, flush)
+  assert.ok(!stream.isEnded)
+  const [port] = engine.ports
+  assert.ok(port)
+  assert.ok(port.send(EXECUTE))
+  await platform.advance(1, flush)
+  assert.ok(stream.isEnded)
+  assert.match(stream.written, /"execute"/)
+  assert.deepEqual([engine.disconnects, poll.connections, port.send(EXECUTE)], [1, 0, false])
+})
+
+test('a token that is good for longer than a timer can wait is good until it runs out', async () => {
+  const { platform, poll } = open({ 'transports.http_poll.keep_alive': 15_000 })
+  const years = 365 * 24 * 3_600_000
+  const attach = poll.open({ path: '/poll/g/w', query: '', authorization: undefined }, { ...ANYONE, expiresAt: years })
+  assert.ok(typeof attach === 'function')
+  const waits: number[] = []
+  const { timer } = platform
+  platform.timer = (delayMs, fn) => {
+    waits.push(delayMs)
+    return timer.call(platform, delayMs, fn)
+  }
+  attach(new FakeStream())
+  assert.ok(waits.every((delayMs) => delayMs <= 2 ** 31 - 1))
+})

@@ -40,8 +40,8 @@ export class AuditLog implements Audit {
 
   /** Appends to this file from now on; again, after a rotation has moved it away. Throws where it cannot be opened. */
   open(path: string): void {
-    const fd = openSync(path, 'a', 0o600)
-    this.close()
+    const fd = openOf(path)
+    void this.close()
     this.#path = path
     this.#stream = createWriteStream(path, { fd, flags: 'a' })
     this.#stream.on('error', (error) => this.#failed(error))
@@ -65,7 +65,7 @@ export class AuditLog implements Audit {
     })
   }
 
-  /** What was recorded is written first. */
+  /** What was recorded is written first. Never rejects. */
   close(): Promise<void> {
     const stream = this.#stream
     this.#stream = undefined
@@ -75,5 +75,13 @@ export class AuditLog implements Audit {
   #failed(error: Error): void {
     this.#logger.error({ err: error, path: this.#path }, 'The audit file cannot be written (observability.audit_file)')
     this.#stream = undefined
+  }
+}
+
+function openOf(path: string): number {
+  try {
+    return openSync(path, 'a', 0o600)
+  } catch (error) {
+    throw new Error(`observability.audit_file cannot be opened: ${(error as Error).message}`, { cause: error })
   }
 }
