@@ -135,7 +135,7 @@ function orderOf(n: number): number {
 }
 
 test(`no fault of servers, workers or the database shows, ${DURATION_MS / 1_000} s of seed ${SEED}`, {
-  skip: withoutPostgres,
+  skip,
 }, async (t) => {
   const problems = await torment(t)
   const command = `SEED=${SEED} DURATION=${DURATION_MS / 1_000} node --test packages/conformance/test/cluster/cluster.test.ts`
