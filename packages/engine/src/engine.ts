@@ -64,7 +64,7 @@ export interface Engine {
   submit(request: Request, options?: SubmitOptions): Promise<Answer>
   /** Decides several in this order, in one batch. */
   submitAll(requests: readonly Request[], options?: SubmitOptions): Promise<Answer[]>
-  /** A worker told how it is. Shown to operators; nothing depends on it. */
+  /** A heartbeat came, with what its worker says of itself. Shown to operators; nothing depends on it. */
   report(pid: string, vitals: Vitals): void
   /** A worker connected. */
   connect(port: WorkerPort): Connected
@@ -280,8 +280,11 @@ class StoreEngine implements Engine {
   }
 
   #observe({ moves, ends }: Outgoing): void {
-    const { observer = NO_OBSERVER } = this.#options
+    const { observer = NO_OBSERVER, log } = this.#options
     for (const move of moves) {
+      const { id, lost } = move.after
+      if (lost > move.before.lost)
+        log.info({ id, pid: move.before.pid, lost }, 'A worker has lost a task: its lease ended')
       const group = queueGroupOf(move.after)
       const elapsedMs = Math.max(0, move.at - (move.before.sinceAt ?? move.at))
       if (move.after.state === 'acquired') observer.acquired(group, elapsedMs)

@@ -7,6 +7,7 @@
 
 import { DEFAULT_LIMITS, type RuleLimits } from '@resonatehq/protocol'
 import { parse as parseToml } from 'smol-toml'
+import { COMPONENTS, LEVELS, readLevel } from './levels.ts'
 import { nearest } from './nearest.ts'
 
 const KIB = 1024
@@ -47,7 +48,7 @@ const TABLE = [
   {
     key: 'level',
     type: 'choice',
-    choices: ['debug', 'info', 'warn', 'error'],
+    choices: LEVELS,
     default: 'info',
     meaning: 'The least severe log lines to write.',
   },
@@ -83,6 +84,16 @@ const TABLE = [
     default: '',
     meaning:
       'URL that workers are told to answer to (serverUrl of an execute). Empty: http://{server.host}:{server.port}, or https:// with server.tls.cert.',
+  },
+  {
+    key: 'server.processes',
+    type: 'integer',
+    default: 1,
+    min: 1,
+    max: 256,
+    flag: '--processes',
+    meaning:
+      'Processes that share the work and the port, to use that many cores. More than one need storage.type postgres; each has its own connections to it.',
   },
   {
     key: 'server.shutdown_timeout',
@@ -569,6 +580,14 @@ const TABLE = [
     default: '',
     meaning:
       'File that a line is appended to for every act of an operator: who, what, on which id, with what outcome. Empty: to the log. It is opened again on SIGHUP.',
+  },
+  {
+    key: 'observability.log_levels',
+    type: 'list',
+    default: [],
+    flag: '--observability-log-level',
+    meaning:
+      'Levels of single components, such as http=debug, where they differ from level. Components: http, poll, push, engine, auth.',
   },
   {
     key: 'observability.log_format',
@@ -1118,18 +1137,35 @@ function conflicts(config: Config): string[] {
   if (config['storage.type'] === 'sqlite' && config['storage.sqlite.path'] === '')
     found.push('storage.sqlite.path must name a file. To keep nothing, set storage.type to memory.')
   if (config['storage.type'] === 'postgres') found.push(...databaseConflicts(config))
+  if (config['server.processes'] > 1) found.push(...processesConflicts(config))
   if (config['promises.retention'] > 0 && config['promises.retention'] < MINUTE)
     found.push('promises.retention must be at least 1m, or 0 to keep settled promises for ever.')
   if (config['limits.body_size'] > config['limits.queue_bytes'])
     found.push('limits.queue_bytes must be at least limits.body_size, or the largest body is never accepted.')
   if (config['limits.batch_length'] > config['limits.queue_length'])
     found.push('limits.queue_length must be at least limits.batch_length, or the longest batch is never accepted.')
+  for (const text of config['observability.log_levels'])
+    if (readLevel(text) === null)
+      found.push(
+        `observability.log_levels must hold a component and a level each (${COMPONENTS.join(', ')} = ${LEVELS.join(', ')}), such as http=debug, but has ${JSON.stringify(text)}`,
+      )
   found.push(...tlsConflicts(config), ...authConflicts(config))
   for (const origin of config['server.cors.allow_origins'])
     if (origin !== '*' && !isOrigin(origin))
       found.push(
         `server.cors.allow_origins must hold origins like https://example.com or *, but has ${JSON.stringify(origin)}`,
       )
+  return found
+}
+
+function processesConflicts(config: Config): string[] {
+  const found: string[] = []
+  if (config['storage.type'] !== 'postgres')
+    found.push(
+      `server.processes is ${config['server.processes']}, but several processes can share only a PostgreSQL, and storage.type is ${config['storage.type']}. Set storage.postgres.url, or leave one process.`,
+    )
+  if (config['server.port'] === 0)
+    found.push('server.port must be chosen where server.processes is more than 1, but is 0 (any that is free).')
   return found
 }
 

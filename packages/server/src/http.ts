@@ -8,6 +8,7 @@ import type { Engine, Platform } from '@resonatehq/engine'
 import {
   type Answer,
   isKind,
+  namesOf,
   narrowed,
   PROTOCOL_VERSION,
   parseEnvelope,
@@ -252,11 +253,15 @@ export function createHttp(parts: HttpParts): Http {
     return count(startedAt, entry, { status: answer.status, data })
   }
 
-  function count(startedAt: number, entry: Pick<Entry, 'kind' | 'label' | 'corrId'>, answer: Answer): Answer {
+  function count(
+    startedAt: number,
+    entry: Pick<Entry, 'kind' | 'label' | 'corrId' | 'request'>,
+    answer: Answer,
+  ): Answer {
     const elapsedMs = platform.ticks() - startedAt
     metrics.answered(entry.label, answer.status, elapsedMs)
-    if (config.level === 'debug')
-      logger.debug({ kind: entry.kind, corrId: entry.corrId, status: answer.status, elapsedMs }, 'Request answered')
+    if (logger.isDebug) logger.debug({ ...factsOf(entry, answer), elapsedMs }, 'Request answered')
+    else if (answer.status >= 500 && answer.status !== 503) logger.warn(factsOf(entry, answer), 'Request failed')
     return answer
   }
 
@@ -418,6 +423,21 @@ function unquoted(literal: string | undefined): unknown {
     return JSON.parse(literal ?? '')
   } catch {
     return undefined
+  }
+}
+
+/** What a line about a request says: which one, of which execution, and why it was refused. */
+function factsOf(entry: Pick<Entry, 'kind' | 'corrId' | 'request'>, { status, data }: Answer): object {
+  const { kind, corrId, request } = entry
+  const [id] = request ? namesOf(request).ids : []
+  const pid = request && 'pid' in request.data ? request.data.pid : undefined
+  return {
+    kind,
+    corrId,
+    ...(id !== undefined && { id }),
+    ...(pid !== undefined && { pid }),
+    status,
+    ...(typeof data === 'string' && { reason: data }),
   }
 }
 

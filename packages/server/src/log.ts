@@ -3,7 +3,8 @@
 // may write to the process's own output; it must never throw because of what it is asked to log, and never write a token
 // or a password, wherever in a line it stands.
 
-import { pino } from 'pino'
+import { type Logger as PinoLogger, pino } from 'pino'
+import { type Component, type Level, readLevel } from './levels.ts'
 
 /** Fields first, then what happened, in a few words that can be searched for. */
 export interface Logger {
@@ -11,11 +12,19 @@ export interface Logger {
   info(fields: object, message: string): void
   warn(fields: object, message: string): void
   error(fields: object, message: string): void
+  /** The logger of one part of the server: its name in every line, and its own level where one is set. Absent: this one. */
+  of?(component: Component): Logger
+  /** Whether a debug line would be written: asked before one is made on a hot path. */
+  readonly isDebug?: boolean
 }
 
 export interface LogOptions {
-  readonly level: 'debug' | 'info' | 'warn' | 'error'
+  readonly level: Level
+  /** Levels of single components, as `component=level`; what is none is left out. */
+  readonly levels?: readonly string[]
   readonly format: 'auto' | 'json' | 'pretty'
+  /** In every line. */
+  readonly fields?: object
   /** Takes whole lines. Default: standard output. */
   readonly write?: (line: string) => void
 }
@@ -25,14 +34,35 @@ export function createLogger(options: LogOptions): Logger {
   const write = options.write ?? ((line) => void process.stdout.write(line))
   const settings = {
     level: options.level,
-    base: null,
+    base: options.fields ?? null,
     timestamp: () => `,"at":"${new Date().toISOString()}"`,
     formatters: { level: (label: string) => ({ level: label }) },
     redact: { paths: SECRET_FIELDS, censor: HIDDEN },
     hooks: { streamWrite: redacted },
   }
-  if (pretty) return pino(settings, { write: (line: string) => write(prettyLine(line)) })
-  return options.write ? pino(settings, { write }) : pino(settings)
+  const root = pretty
+    ? pino(settings, { write: (line: string) => write(prettyLine(line)) })
+    : options.write
+      ? pino(settings, { write })
+      : pino(settings)
+  const levels = new Map((options.levels ?? []).map(readLevel).filter((one) => one !== null))
+  return loggerOn(root, (component) => root.child({ component }, { level: levels.get(component) ?? options.level }))
+}
+
+function loggerOn(target: PinoLogger, child: (component: Component) => PinoLogger): Logger {
+  return {
+    debug: (fields, message) => target.debug(fields, message),
+    info: (fields, message) => target.info(fields, message),
+    warn: (fields, message) => target.warn(fields, message),
+    error: (fields, message) => target.error(fields, message),
+    of: (component) => loggerOn(child(component), child),
+    isDebug: target.isLevelEnabled('debug'),
+  }
+}
+
+/** The logger for one part of the server. */
+export function componentOf(logger: Logger, component: Component): Logger {
+  return logger.of?.(component) ?? logger
 }
 
 const HIDDEN = '[hidden]'
@@ -53,10 +83,11 @@ export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() 
 
 /** `12:04:05 info  Server listening  url=http://localhost:8001`. Local time: it is read by who sits at the terminal. */
 export function prettyLine(json: string): string {
-  const { at, level, msg, ...fields } = JSON.parse(json) as Record<string, unknown>
+  const { at, level, msg, component, ...fields } = JSON.parse(json) as Record<string, unknown>
   const time = new Date(String(at)).toTimeString().slice(0, 8)
   const rest = Object.entries(fields).map(([name, value]) => `  ${name}=${prettyValue(value)}`)
-  return `${time} ${String(level).padEnd(5)} ${String(msg)}${rest.join('')}\n`
+  const part = component === undefined ? '' : `${component}: `
+  return `${time} ${String(level).padEnd(5)} ${part}${String(msg)}${rest.join('')}\n`
 }
 
 function prettyValue(value: unknown): string {

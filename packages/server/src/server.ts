@@ -12,9 +12,10 @@ import { createPush } from './dispatch/push.ts'
 import { type OpenEngine, openEngine } from './engine.ts'
 import { createHttp } from './http.ts'
 import { createListener, createMetricsListener } from './listen.ts'
-import type { Logger } from './log.ts'
-import { createMetrics } from './metrics.ts'
+import { componentOf, type Logger } from './log.ts'
+import { createMetrics, type MetricsJson } from './metrics.ts'
 import { Security } from './security.ts'
+import type { Tracing } from './tracing.ts'
 import { VERSION } from './version.ts'
 
 export interface ServerParts {
@@ -28,6 +29,10 @@ export interface ServerParts {
   readonly processMetrics?: boolean
   /** The version of Node, for metrics. */
   readonly node?: string
+  /** Absent: no traces are kept. See `openTracing`. */
+  readonly tracing?: Tracing | undefined
+  /** Given the metrics of this server: what a scrape is answered, where it is one of several. */
+  readonly gather?: (own: () => Promise<MetricsJson>) => () => Promise<string>
 }
 
 /** Where a started server can be reached from this machine. */
@@ -48,7 +53,8 @@ export interface Server {
 
 export function createServer(config: Config, parts: ServerParts): Server {
   const { platform, logger } = parts
-  const security = new Security({ config, platform, logger, fetch: parts.fetch ?? globalThis.fetch })
+  const auth = componentOf(logger, 'auth')
+  const security = new Security({ config, platform, logger: auth, fetch: parts.fetch ?? globalThis.fetch })
   const { guard, audit } = security
   const timeoutMs = config['server.shutdown_timeout']
   const metrics = createMetrics({
@@ -59,17 +65,19 @@ export function createServer(config: Config, parts: ServerParts): Server {
   let engine: Engine | undefined
   let stopped: Promise<void> | undefined
 
-  const common = { config, engine: () => engine, guard, audit, platform, logger, metrics }
-  const http = createHttp(common)
-  const poll = createPoll(common)
-  const listener = createListener({ config, http, poll, platform, logger })
-  const metricsListener = createMetricsListener(config, metrics, security.metricsSecret)
+  const common = { config, engine: () => engine, guard, audit, platform, logger, metrics, tracing: parts.tracing }
+  const http = createHttp({ ...common, logger: componentOf(logger, 'http') })
+  const poll = createPoll({ ...common, logger: componentOf(logger, 'poll') })
+  const listener = createListener({ config, http, poll, platform, logger: componentOf(logger, 'http') })
+  const text = parts.gather?.(metrics.json) ?? metrics.text
+  const scrapes = { contentType: metrics.contentType, text }
+  const metricsListener = createMetricsListener(config, scrapes, security.metricsSecret)
   const poster = createPost({
     connectTimeoutMs: config['transports.http_push.connect_timeout'],
     requestTimeoutMs: config['transports.http_push.request_timeout'],
     timer: platform.timer,
   })
-  const push = createPush({ config, post: poster.post, logger, metrics })
+  const push = createPush({ config, post: poster.post, logger: componentOf(logger, 'push'), metrics })
   metrics.watch({
     engine: () => engine?.stats,
     picture: async () => engine?.picture(),
@@ -83,8 +91,10 @@ export function createServer(config: Config, parts: ServerParts): Server {
   async function start(): Promise<Addresses> {
     logger.info({ version: VERSION, storage: storageText(config), debug: config.debug }, 'Server starting')
     if (guard === openGuard) logger.info({}, 'Auth disabled — all requests accepted')
+    // One of several must not be asked before it can answer: the others can. It has the port from them.
+    if (parts.gather) await startEngine(config['server.port'])
     const port = await startPort()
-    await startEngine(port)
+    if (!parts.gather) await startEngine(port)
     const url = `${schemeOf(config)}://${reachable(config['server.bind'])}:${port}`
     logger.info({ url, serverUrl: serverUrlOf(config, port) }, 'Server listening')
     return { url, metricsUrl: await startMetrics() }
@@ -96,6 +106,7 @@ export function createServer(config: Config, parts: ServerParts): Server {
       // The port before the store: a second server must find it taken before it touches that.
       return await listener.start()
     } catch (error) {
+      await engine?.stop()
       await security.stop()
       throw error
     }
@@ -107,7 +118,7 @@ export function createServer(config: Config, parts: ServerParts): Server {
       const opened = await open({
         config,
         platform,
-        logger,
+        logger: componentOf(logger, 'engine'),
         serverUrl: serverUrlOf(config, port),
         observer: metrics.observer,
         ...(config['transports.http_push.enabled'] && { deliver: push.deliver }),
@@ -143,6 +154,7 @@ export function createServer(config: Config, parts: ServerParts): Server {
     const closed = await inTime(platform, engine.stop(), timeoutMs)
     await metricsListener.stop(0)
     await security.stop()
+    await parts.tracing?.stop()
     if (!drained || !closed)
       logger.warn({ timeoutMs }, 'Background tasks did not finish within shutdown timeout, forcing exit')
     logger.info({}, 'Server stopped')
