@@ -1,11 +1,12 @@
-// Each shape with its worker killed right before and right after every group of requests that it sends, in a simulated world: the
-// result is the same, what happened outside is the same, and no step that was recorded as done happens again. And with the answer
-// to every group lost on its way back: then nothing at all happens twice.
+// Each shape with its worker killed right before and right after every request that it makes, each durable operation's among them,
+// in a simulated world: the result is the same, what happened outside is the same, and no step that was recorded as done happens
+// again. Requests that travel together are cut apart too. And with the answer to every group of them lost on its way back: then
+// nothing at all happens twice.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { PromiseRecord } from '@resonatehq/protocol'
-import { type Fault, World } from '@resonatehq/sdk/testing'
+import { World } from '@resonatehq/sdk/testing'
 import { SHAPES } from './shapes/all.ts'
 import {
   type AnyClient,
@@ -25,21 +26,30 @@ interface Run {
   readonly after: readonly Effect[]
   /** Promises that were settled when the first worker was dead. */
   readonly settled: ReadonlySet<string>
-  /** How many groups of requests the first worker sent. */
-  readonly sent: number
+  /** How many requests the first worker made, and in how many groups. */
+  readonly requests: number
+  readonly groups: number
 }
 
-/** Runs a shape; `fault` strikes the `at`th group of requests of the first worker, and only then the second one comes. */
-async function run(shape: Shape, style: Style, fault?: Fault, at?: number): Promise<Run> {
+/** What happens to the first worker; only when it is dead the second one comes. */
+type Strike =
+  /** Right before the request with this number, or right after it: then its answer is not heard any more. */
+  | { readonly kind: 'crash'; readonly when: 'before' | 'after'; readonly request: number }
+  | { readonly kind: 'lose answer'; readonly ofGroup: number }
+
+async function run(shape: Shape, style: Style, strike?: Strike): Promise<Run> {
   const world = new World()
   const crashed = Promise.withResolvers<void>()
-  let sent = 0
-  world.fault = ({ pid }) => {
+  let [requests, groups] = [0, 0]
+  world.fault = ({ pid, kinds }) => {
     if (pid !== 'w1') return undefined
-    sent += 1
-    if (sent !== at) return undefined
-    if (fault !== 'lose answer') crashed.resolve()
-    return fault
+    const before = requests
+    requests += kinds.length
+    groups += 1
+    if (strike?.kind === 'lose answer') return groups === strike.ofGroup ? 'lose answer' : undefined
+    if (!strike || strike.request <= before || strike.request > requests) return undefined
+    crashed.resolve()
+    return { crashAfter: strike.request - before - (strike.when === 'before' ? 1 : 0) }
   }
   const client = (pid: string, group?: string) => {
     const options = { pid, ...(group === undefined ? {} : { group }) }
@@ -57,10 +67,10 @@ async function run(shape: Shape, style: Style, fault?: Fault, at?: number): Prom
   const { promises } = await world.ask<{ promises: PromiseRecord[] }>('promise.search', { limit: 1_000 })
   const settled = new Set(promises.filter(({ state }) => state !== 'pending').map(({ id }) => id))
   const before = [...effects]
-  if (fault !== 'lose answer' && at !== undefined) registerShape(client('w2'), shape, style, parts)
+  if (strike?.kind === 'crash') registerShape(client('w2'), shape, style, parts)
   const value = await world.until(result)
   await world.stop()
-  return { result: value, before, after: effects.slice(before.length), settled, sent }
+  return { result: value, before, after: effects.slice(before.length), settled, requests, groups }
 }
 
 function outcomes(effects: readonly Effect[]): Set<string> {
@@ -75,34 +85,33 @@ for (const shape of SHAPES) {
   for (const style of STYLES) {
     test(`${shape.name}, ${style}: a crash at any request changes neither the result nor what happened outside`, async () => {
       const calm = await run(shape, style)
-      assert.ok(calm.sent > 0)
-      for (let at = 1; at <= calm.sent; at++) {
-        for (const fault of ['crash before', 'crash after'] as const) {
-          const where = `${fault} request ${at} of ${calm.sent}`
-          const struck = await run(shape, style, fault, at)
-          assert.ok(struck.sent >= at, `${where}: never came so far`)
-          assert.deepEqual(struck.result, calm.result, where)
-          const happened = outcomes([...struck.before, ...struck.after])
-          const expected = outcomes([...calm.before, ...calm.after])
-          if (shape.countsTries)
-            assert.ok(
-              [...happened].every((each) => expected.has(each)),
-              where,
-            )
-          else assert.deepEqual(happened, expected, where)
-          const again = struck.after.filter(({ id }) => struck.settled.has(id))
-          assert.deepEqual(again, [], `${where}: steps that were done happened again`)
-        }
+      assert.ok(calm.requests > 0)
+      for (let at = 0; at < 2 * calm.requests; at++) {
+        const [request, when] = [Math.floor(at / 2) + 1, at % 2 === 0 ? 'before' : 'after'] as const
+        const where = `${when} request ${request} of ${calm.requests}`
+        const struck = await run(shape, style, { kind: 'crash', when, request })
+        assert.ok(struck.requests >= request, `${where}: never came so far`)
+        assert.deepEqual(struck.result, calm.result, where)
+        const happened = outcomes([...struck.before, ...struck.after])
+        const expected = outcomes([...calm.before, ...calm.after])
+        if (shape.countsTries)
+          assert.ok(
+            [...happened].every((each) => expected.has(each)),
+            where,
+          )
+        else assert.deepEqual(happened, expected, where)
+        const again = struck.after.filter(({ id }) => struck.settled.has(id))
+        assert.deepEqual(again, [], `${where}: steps that were done happened again`)
       }
     })
 
     test(`${shape.name}, ${style}: a lost answer to any request makes nothing happen twice`, async () => {
       const calm = await run(shape, style)
-      for (let at = 1; at <= calm.sent; at++) {
-        const struck = await run(shape, style, 'lose answer', at)
-        assert.ok(struck.sent >= at, `request ${at}: never came so far`)
-        assert.deepEqual(struck.result, calm.result, `request ${at}`)
-        assert.deepEqual(sorted(struck), sorted(calm), `request ${at}`)
+      for (let ofGroup = 1; ofGroup <= calm.groups; ofGroup++) {
+        const struck = await run(shape, style, { kind: 'lose answer', ofGroup })
+        assert.ok(struck.groups >= ofGroup, `group ${ofGroup}: never came so far`)
+        assert.deepEqual(struck.result, calm.result, `group ${ofGroup}`)
+        assert.deepEqual(sorted(struck), sorted(calm), `group ${ofGroup}`)
       }
     })
   }

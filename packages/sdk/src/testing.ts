@@ -29,6 +29,8 @@ export type Fault =
   /** It dies before the requests leave, or after they were decided and before it hears of it. */
   | 'crash before'
   | 'crash after'
+  /** It dies in the middle: so many of the requests were decided. */
+  | { readonly crashAfter: number }
   /** The answer is lost once; the same requests are sent again. */
   | 'lose answer'
 
@@ -37,6 +39,7 @@ export interface Sending {
   readonly pid: string
   /** How many groups of requests this world has seen, this one included. */
   readonly count: number
+  /** What the group asks for, in order: `task.acquire`, `task.fence promise.create` … */
   readonly kinds: readonly string[]
 }
 
@@ -274,8 +277,9 @@ class CrashableTransport implements Transport {
     const fault = this.#sending(calls)
     if (fault === 'crash before') this.crash()
     if (this.#isDead) return NEVER
-    let replies = await this.#inner.send(calls, options)
-    if (fault === 'crash after') this.crash()
+    const sent = typeof fault === 'object' ? calls.slice(0, fault.crashAfter) : calls
+    let replies = sent.length > 0 ? await this.#inner.send(sent, options) : []
+    if (fault === 'crash after' || typeof fault === 'object') this.crash()
     if (fault === 'lose answer')
       replies = (await this.#inner.send(calls, options)).map((reply) => ({ ...reply, repeated: true }))
     return this.#isDead ? NEVER : replies
