@@ -17,6 +17,7 @@ export const sidebar: readonly Section[] = [
   {
     text: 'Operations',
     items: [
+      { text: 'Security', link: '/security' },
       { text: 'Traces', link: '/tracing' },
       { text: 'Troubleshooting', link: '/troubleshooting' },
     ],

@@ -20,7 +20,7 @@ import {
   salvage,
   visibleOf,
 } from '@resonatehq/protocol'
-import { isAudited, kindDenial, requestDenial } from './auth/access.ts'
+import { isAudited, kindDenial, requestDenial, timeDenial } from './auth/access.ts'
 import type { Audit } from './auth/audit.ts'
 import { type Caller, isDenial, type Verdict } from './auth/caller.ts'
 import { bearerOf, type Guard } from './auth/guard.ts'
@@ -183,7 +183,8 @@ export function createHttp(parts: HttpParts): Http {
     if (isDenial(verdict)) return { ...refuse(verdict.status, verdict.message), retryAfterS: verdict.retryAfterS }
     if (!isKind(kind)) return refuse(400, `Unknown operation: ${quote(kind)}`)
     const who = { caller: verdict, ...(isAudited(verdict, kind) && { act: actOf(verdict, data, from) }) }
-    const denial = kindDenial(verdict, kind)
+    const movesTime = config.debug && head['resonate:debug_time'] !== undefined
+    const denial = kindDenial(verdict, kind) ?? (movesTime ? timeDenial(verdict) : undefined)
     if (denial) return { ...refuse(denial.status, denial.message), ...who }
     if (kind.startsWith('debug.') && !config.debug)
       return { ...refuse(403, 'Debug operations are disabled. Start the server with --debug.'), ...who }

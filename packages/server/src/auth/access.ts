@@ -75,6 +75,11 @@ export function kindDenial(caller: Caller, kind: Kind): Denial | undefined {
   return rightDenial(caller, RULES[kind].right, kind)
 }
 
+/** Why this caller may not say what time it is (`resonate:debug_time`). */
+export function timeDenial(caller: Caller): Denial | undefined {
+  return rightDenial(caller, 'debug', 'resonate:debug_time')
+}
+
 /** Why this caller may not ask this. */
 export function requestDenial(caller: Caller, request: Request): Denial | undefined {
   const { sight } = caller
