@@ -1,6 +1,17 @@
 // Columns as the SQL stores read them, and the rows that they are. The tables of all of them have the same columns.
 
-import type { Beat, PromiseRow, ScheduleRow, Tags, TaskRow, UnblockRow, Value, WorkerRow } from '@resonatehq/protocol'
+import type {
+  Awaits,
+  Beat,
+  PromiseRow,
+  ScheduleRow,
+  Tags,
+  TaskRow,
+  UnblockRow,
+  Value,
+  WorkerRow,
+} from '@resonatehq/protocol'
+import type { MovedRows, MovedTable } from './move.ts'
 import type { SettledPromise } from './store.ts'
 
 export type Column = string | number | null
@@ -42,6 +53,7 @@ export function readTask(row: Columns): TaskRow {
     worker: row.worker as string | null,
     lost: row.lost as number,
     released: row.released as number,
+    awaits: row.awaits === null ? null : readJson<Awaits>(row.awaits),
   }
 }
 
@@ -79,6 +91,16 @@ export function readWorker(row: Columns): WorkerRow {
     goneAt: row.gone_at as number | null,
     beat: row.beat === null ? null : readJson<Beat>(row.beat),
   }
+}
+
+/** Rows of each table that is moved from one store to another. */
+export const READERS: { readonly [T in MovedTable]: (row: Columns) => MovedRows[T] } = {
+  promises: readPromise,
+  tasks: readTask,
+  callbacks: (row) => ({ awaited: row.awaited as string, awaiter: row.awaiter as string }),
+  listeners: (row) => ({ awaited: row.awaited as string, address: row.address as string }),
+  unblocks: readUnblock,
+  schedules: readSchedule,
 }
 
 function readJson<T>(text: Column | undefined): T {

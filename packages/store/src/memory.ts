@@ -183,10 +183,6 @@ class MemoryStore implements Store {
     })
   }
 
-  async awaits({ awaiter, limit }: { awaiter: string; limit: number }): Promise<string[]> {
-    return [...(this.#tables.awaits.get(awaiter)?.from() ?? [])].slice(0, limit)
-  }
-
   async workers({ limit }: { limit: number }): Promise<WorkerRow[]> {
     const pids = [...this.#tables.workers.keys()].sort(compareIds)
     return pids.flatMap((pid) => this.#tables.presence(pid)).slice(0, limit)

@@ -126,8 +126,6 @@ export interface Store {
 
   /** The promises of these ids with their tasks; those that there are, in any order. */
   pairs(query: { readonly ids: readonly string[] }): Promise<PromiseAndTask[]>
-  /** Ids that a task waits for, in id order. */
-  awaits(query: { readonly awaiter: string; readonly limit: number }): Promise<string[]>
   /** Presence, in (pid, server, group) order. */
   workers(query: { readonly limit: number }): Promise<WorkerRow[]>
   backlog(query: { readonly queue: string; readonly now: number; readonly limit: number }): Promise<Backlog>

@@ -29,7 +29,6 @@ export function twinStore(model: Store, other: Store): Store {
     settled: (query) => both('settled', (store) => store.settled(query)),
     counters: () => both('counters', (store) => store.counters()),
     pairs: (query) => both('pairs', (store) => store.pairs(query)),
-    awaits: (query) => both('awaits', (store) => store.awaits(query)),
     workers: (query) => both('workers', (store) => store.workers(query)),
     backlog: (query) => both('backlog', (store) => store.backlog(query)),
     snapshot: () => both('snapshot', (store) => store.snapshot()),

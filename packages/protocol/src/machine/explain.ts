@@ -4,6 +4,7 @@
 
 import { parseAddress } from '../address.ts'
 import { formatDuration } from '../duration.ts'
+import { compareIds } from '../ids.ts'
 import { quote } from '../quote.ts'
 import type { PromiseState, TaskState, Value } from '../records.ts'
 import { covers, type Sight } from '../scope.ts'
@@ -63,13 +64,12 @@ export type Reason =
       readonly lagMs?: number
     }
   | { readonly kind: 'halted'; readonly since: number | null }
-  /** Waits for other promises. `on`: the oldest that is pending, which is looked at next. */
+  /** Waits for other promises. `on`: the oldest of those that were looked at, and the one that is followed. */
   | {
       readonly kind: 'suspended'
       readonly since: number | null
       readonly count: number
-      /** More are awaited than were counted. */
-      readonly more: boolean
+      readonly examined: number
       readonly on: string | null
     }
 
@@ -100,10 +100,8 @@ export interface Explanation {
 export interface Facts {
   readonly promise: PromiseRow
   readonly task: TaskRow | null
-  /** Pending promises that its task waits for, oldest first; empty unless suspended. */
+  /** The promises that its task is known to wait for; empty unless suspended. */
   readonly awaited: readonly PromiseRow[]
-  /** More are awaited than were read. */
-  readonly more: boolean
   readonly workers: readonly WorkerRow[]
   /** What may be named to whoever asks. Absent: everything. */
   readonly sight?: Sight
@@ -148,15 +146,20 @@ function taskReason(facts: Facts, task: TaskRow): Reason {
       return pendingReason(facts, task)
     case 'acquired':
       return heldReason(facts, task)
-    case 'suspended': {
-      const { awaited, more } = facts
-      return { kind: 'suspended', since: task.sinceAt, count: awaited.length, more, on: awaited[0]?.id ?? null }
-    }
+    case 'suspended':
+      return suspendedReason(facts, task)
     case 'halted':
       return { kind: 'halted', since: task.sinceAt }
     case 'fulfilled':
       return { kind: 'settled', at: facts.promise.settledAt ?? facts.now }
   }
+}
+
+function suspendedReason({ awaited, now }: Facts, task: TaskRow): Reason {
+  const pending = awaited.filter((row) => projectPromise(row, now).state === 'pending')
+  const [oldest] = pending.sort((a, b) => a.createdAt - b.createdAt || compareIds(a.id, b.id))
+  const count = task.awaits?.count ?? awaited.length
+  return { kind: 'suspended', since: task.sinceAt, count, examined: awaited.length, on: oldest?.id ?? null }
 }
 
 function pendingReason(facts: Facts, task: TaskRow): Reason {
@@ -324,12 +327,10 @@ function heldText({ pid, since, renewedAt, until, isConnected, lagMs }: Of<'held
   return `is in the hands of worker ${quote(pid)}${during(since, now)} (${facts.join('; ')})`
 }
 
-function suspendedText({ count, more, on, since }: Of<'suspended'>, now: number): string {
+function suspendedText({ count, examined, on, since }: Of<'suspended'>, now: number): string {
   if (on === null) return 'has nothing left to wait for: it is about to go on'
-  const what =
-    count === 1 && !more
-      ? `for ${quote(on)}`
-      : `for ${more ? 'more than ' : ''}${count} promises, the oldest ${quote(on)}`
+  const which = count > examined ? 'one of them' : 'the oldest'
+  const what = count === 1 ? `for ${quote(on)}` : `for ${count} promises, ${which} ${quote(on)}`
   return `waits ${what}${since === null ? '' : `, suspended${during(since, now)}`}`
 }
 

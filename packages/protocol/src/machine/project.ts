@@ -45,6 +45,7 @@ export function fulfilled(row: TaskRow): TaskRow {
     worker: null,
     lost: 0,
     released: 0,
+    awaits: null,
   }
 }
 

@@ -60,6 +60,7 @@ export function birth(data: CreateData, now: number): { promise: PromiseRow; tas
     worker: null,
     lost: 0,
     released: 0,
+    awaits: null,
   }
   return { promise, task: due ? fulfilled(task) : task }
 }

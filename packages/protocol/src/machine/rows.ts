@@ -52,6 +52,16 @@ export interface TaskRow {
   readonly lost: number
   /** Releases in a row without progress. */
   readonly released: number
+  /** What it was suspended on, for people who ask why it stands. Null unless suspended. Who wakes it, the callbacks say. */
+  readonly awaits: Awaits | null
+}
+
+/** Any of these that settles wakes the task, so while it is suspended all of them are pending. */
+export interface Awaits {
+  /** The first few, in the order in which the suspend named them. */
+  readonly ids: readonly string[]
+  /** How many there are. */
+  readonly count: number
 }
 
 export interface ScheduleRow {

@@ -61,8 +61,6 @@ export class Tables implements View {
   readonly schedules = new Map<string, ScheduleRow>()
   readonly callbacks = new Map<string, Ordered<string>>()
   readonly listeners = new Map<string, Ordered<string>>()
-  /** The callbacks again, by awaiter. */
-  readonly awaits = new Map<string, Ordered<string>>()
   /** By `unblockKey`. */
   readonly unblocks = new Map<string, UnblockRow>()
   /** By pid. */
@@ -171,11 +169,9 @@ export class Tables implements View {
       case 'promise.drop':
         return this.#dropPromise(effect.id)
       case 'callback.add':
-        addTo(this.callbacks, effect.awaited, effect.awaiter, compareIds)
-        return addTo(this.awaits, effect.awaiter, effect.awaited, compareIds)
+        return addTo(this.callbacks, effect.awaited, effect.awaiter, compareIds)
       case 'callback.drop':
-        dropFrom(this.callbacks, effect.awaited, effect.awaiter)
-        return dropFrom(this.awaits, effect.awaiter, effect.awaited)
+        return dropFrom(this.callbacks, effect.awaited, effect.awaiter)
       case 'listener.add':
         return addTo(this.listeners, effect.awaited, effect.address, compareIds)
       case 'listener.drop':

@@ -92,6 +92,9 @@ export function releaseTask(env: Env, data: Data<'task.release'>): Decision {
   return ok({}, [{ kind: 'task', row: { ...task, released } }])
 }
 
+/** Awaited ids that are kept in the task's row. */
+const AWAITS_KEPT = 8
+
 export function suspendTask(env: Env, data: Data<'task.suspend'>): Decision {
   const held = holding(env, data)
   if ('answer' in held) return held
@@ -110,6 +113,7 @@ export function suspendTask(env: Env, data: Data<'task.suspend'>): Decision {
     resumes: 0,
     lost: 0,
     released: 0,
+    awaits: { ids: awaited.slice(0, AWAITS_KEPT), count: awaited.length },
   }
   const callbacks = awaited.map((id): Effect => ({ kind: 'callback.add', awaited: id, awaiter: data.id }))
   return ok({}, [{ kind: 'task', row: task }, ...callbacks])
@@ -191,6 +195,7 @@ export function haltTask(env: Env, { id }: Data<'task.halt'>): Decision {
     sinceAt: env.now,
     offeredAt: null,
     worker: null,
+    awaits: null,
   }
   // A suspended one may go on where it stands when it is continued.
   const told = task.state === 'acquired' ? revocations(task) : []
@@ -206,7 +211,7 @@ export function continueTask(env: Env, { id }: Data<'task.continue'>): Decision 
 
 /** Pending again, due at `dueAt`. Who had it last stays in `worker`. */
 export function ready(task: TaskRow, dueAt: number): TaskRow {
-  return { ...task, state: 'pending', ttl: null, pid: null, dueAt, sinceAt: dueAt, offeredAt: null }
+  return { ...task, state: 'pending', ttl: null, pid: null, dueAt, sinceAt: dueAt, offeredAt: null, awaits: null }
 }
 
 /** 0 before the `from`th time in a row, then 1 s, doubling, to 60 s. */

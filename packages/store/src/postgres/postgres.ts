@@ -24,7 +24,17 @@ import {
 } from '@resonatehq/protocol'
 import type pg from 'pg'
 import { StoreClock } from '../clock.ts'
-import { type Columns, readPromise, readSchedule, readSettled, readTask, readUnblock, readWorker } from '../columns.ts'
+import {
+  type Columns,
+  READERS,
+  readPromise,
+  readSchedule,
+  readSettled,
+  readTask,
+  readUnblock,
+  readWorker,
+} from '../columns.ts'
+import { type Key, type MovableStore, type MovedRows, type MovedTable, PAIRED } from '../move.ts'
 import type {
   Backlog,
   DueIds,
@@ -32,7 +42,6 @@ import type {
   OwedUnblock,
   PromiseAndTask,
   SettledPromise,
-  Store,
   StoreStats,
   Transaction,
 } from '../store.ts'
@@ -50,7 +59,7 @@ import { Floor } from './floor.ts'
 import { hash64, idKey, LOCKING, type Locking, type LockingKind, scheduleKey } from './locks.ts'
 import { migrate } from './migration.ts'
 import * as columns from './statements.ts'
-import { keyOf, SQL } from './statements.ts'
+import { keyOf, LASTS, PAGES, SQL } from './statements.ts'
 
 export interface PostgresOptions extends ConnectionSettings {
   /** `table` for databases without advisory locks. All servers of a database must agree. */
@@ -74,11 +83,11 @@ type Value = string | number | null | readonly string[]
 /** Sends a statement: at once, behind those sent before. */
 type Send = (name: keyof typeof SQL, ...values: Value[]) => Promise<Columns[]>
 
-export function postgresStore(options: PostgresOptions): Store {
+export function postgresStore(options: PostgresOptions): MovableStore {
   return new PostgresStore(options)
 }
 
-class PostgresStore implements Store {
+class PostgresStore implements MovableStore {
   readonly locksMax = LOCKS_MAX
   readonly #options: PostgresOptions
   readonly #where: string
@@ -419,10 +428,6 @@ class PostgresStore implements Store {
     return promises.map(readPromise).map((promise) => ({ promise, task: taskOf.get(promise.id) ?? null }))
   }
 
-  async awaits({ awaiter, limit }: { awaiter: string; limit: number }): Promise<string[]> {
-    return (await this.#send('awaits', awaiter, limit)).map((row) => row.awaited as string)
-  }
-
   async workers({ limit }: { limit: number }): Promise<WorkerRow[]> {
     return (await this.#send('allWorkers', limit)).map(readWorker)
   }
@@ -453,6 +458,32 @@ class PostgresStore implements Store {
 
   async reset(): Promise<void> {
     await this.#open.query(`begin; ${TABLES.map((table) => `delete from ${table};`).join(' ')} commit`)
+  }
+
+  async page<T extends MovedTable>({
+    table,
+    after,
+    limit,
+  }: {
+    table: T
+    after: Key
+    limit: number
+  }): Promise<MovedRows[T][]> {
+    const [first, second] = after
+    // Addresses stand in indexes under a key of their own.
+    const key = !PAIRED.has(table) ? [first] : [first, table === 'callbacks' ? second : keyOf(second)]
+    const rows = await this.#send(PAGES[table], ...key, Math.min(limit, SCAN_CHUNK))
+    return rows.map(READERS[table])
+  }
+
+  async last(table: MovedTable): Promise<Key | null> {
+    const [row] = await this.#send(LASTS[table])
+    return row ? [row.first as string, (row.second ?? '') as string] : null
+  }
+
+  async others(): Promise<number> {
+    const [row] = await this.#send('connections')
+    return (row?.n as number) - this.#open.totalCount
   }
 
   async ping(): Promise<void> {

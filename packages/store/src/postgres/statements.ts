@@ -5,10 +5,11 @@
 import { createHash } from 'node:crypto'
 import type { Changes, ScheduleRow, UnblockRow } from '@resonatehq/protocol'
 import type { Columns } from '../columns.ts'
+import type { MovedTable } from '../move.ts'
 
 const PROMISE = 'id, state, param, value, tags, origin, branch, timeout_at, created_at, settled_at, wake_at'
 const TASK =
-  'id, state, version, ttl, pid, due_at, since_at, offered_at, resumes, address, queue, worker, lost, released'
+  'id, state, version, ttl, pid, due_at, since_at, offered_at, resumes, address, queue, worker, lost, released, awaits'
 const WORKER = 'pid, server, "group", capacity, info, seen_at, gone_at, beat'
 const SCHEDULE =
   'id, cron, promise_id, promise_timeout, promise_param, promise_tags, created_at, next_run_at, last_run_at'
@@ -44,7 +45,7 @@ export const SQL = {
   tasks: `select ${TASK} from tasks where id = any($1::text[])`,
   insertTasks: `insert into tasks (${TASK}, queue_key) select ${TASK}, queue_key from ${taskGiven}`,
   updateTasks:
-    `update tasks as t set ${[...TASK_CHANGES, 'released'].map((name) => `${name} = given.${name}`).join(', ')} ` +
+    `update tasks as t set ${[...TASK_CHANGES, 'released', 'awaits'].map((name) => `${name} = given.${name}`).join(', ')} ` +
     `from ${taskGiven} where t.id = given.id`,
   tasksAfter: `select ${TASK} from tasks where id > $1 order by id limit $2`,
   tasksReady:
@@ -67,7 +68,6 @@ export const SQL = {
     `select (select count(*) from (select 1 from tasks where state = 'pending' and queue_key = $1 and due_at <= $2 limit $3) as due) as n, ` +
     `(select since_at from tasks where state = 'pending' and queue_key = $1 and due_at <= $2 order by due_at, id limit 1) as oldest_at`,
 
-  awaits: 'select awaited from callbacks where awaiter = $1 order by awaited limit $2',
   callbacks:
     'select w.awaited, w.awaiter from unnest($1::text[]) as wanted (id) cross join lateral ' +
     '(select awaited, awaiter from callbacks where awaited = wanted.id order by awaiter limit $2) as w',
@@ -148,10 +148,42 @@ export const SQL = {
   // Counters of groups go when they are zero: groups come and go.
   dropCounters: 'delete from counters where name = any($1::text[]) and slot = $2 and value = 0',
   counters: 'select name, sum(value)::bigint as value from counters group by name having sum(value) <> 0',
+  callbacksAfter:
+    'select awaited, awaiter from callbacks where (awaited, awaiter) > ($1, $2) order by awaited, awaiter limit $3',
+  listenersAfter:
+    'select awaited, address from listeners where (awaited, address_key) > ($1, $2) order by awaited, address_key limit $3',
+  unblocksAfter: `select ${UNBLOCK} from unblocks where (id, address_key) > ($1, $2) order by id, address_key limit $3`,
+  lastPromise: 'select id as first from promises order by id desc limit 1',
+  lastTask: 'select id as first from tasks order by id desc limit 1',
+  lastCallback: 'select awaited as first, awaiter as second from callbacks order by awaited desc, awaiter desc limit 1',
+  lastListener: 'select awaited as first from listeners order by awaited desc limit 1',
+  lastUnblock: 'select id as first from unblocks order by id desc limit 1',
+  lastSchedule: 'select id as first from schedules order by id desc limit 1',
+  connections: `select count(*) as n from pg_stat_activity where datname = current_database() and backend_type = 'client backend'`,
+
   clock: 'select floor(extract(epoch from clock_timestamp()) * 1000)::bigint as now_at, floor_at from clock',
   sleep: 'select pg_sleep($1)',
   setFloor: 'update clock set floor_at = greatest(floor_at, $1)',
 } as const
+
+/** Rows behind a key, by table. */
+export const PAGES = {
+  promises: 'promisesAfter',
+  tasks: 'tasksAfter',
+  callbacks: 'callbacksAfter',
+  listeners: 'listenersAfter',
+  unblocks: 'unblocksAfter',
+  schedules: 'schedulesAfter',
+} as const satisfies { readonly [T in MovedTable]: keyof typeof SQL }
+
+export const LASTS = {
+  promises: 'lastPromise',
+  tasks: 'lastTask',
+  callbacks: 'lastCallback',
+  listeners: 'lastListener',
+  unblocks: 'lastUnblock',
+  schedules: 'lastSchedule',
+} as const satisfies { readonly [T in MovedTable]: keyof typeof SQL }
 
 /** The rows of one JSON array, in its order. Their collation is said, or comparing two columns would be ambiguous. */
 function given(names: string): string {
@@ -192,7 +224,8 @@ export function settledColumns({ id, state, value, settledAt, wakeAt }: PromiseC
 export function taskColumns(row: TaskChange): Columns {
   const { id, state, version, ttl, pid, resumes, address, queue, worker, lost, released } = row
   const instants = { due_at: row.dueAt, since_at: row.sinceAt, offered_at: row.offeredAt }
-  const rest = { resumes, address, queue, queue_key: keyOf(queue), worker, lost, released }
+  const awaits = row.awaits && JSON.stringify(row.awaits)
+  const rest = { resumes, address, queue, queue_key: keyOf(queue), worker, lost, released, awaits }
   return { id, state, version, ttl, pid, ...instants, ...rest }
 }
 

@@ -30,6 +30,7 @@ import { StoreClock } from '../clock.ts'
 import {
   type Column,
   type Columns,
+  READERS,
   readPromise,
   readSchedule,
   readSettled,
@@ -38,6 +39,7 @@ import {
   readWorker,
 } from '../columns.ts'
 import { type Migration, migrationsOf, pendingMigrations, type Schema, SchemaError } from '../migrate.ts'
+import { type Key, type MovableStore, type MovedRows, type MovedTable, PAIRED } from '../move.ts'
 import type {
   Backlog,
   DueIds,
@@ -45,12 +47,11 @@ import type {
   OwedUnblock,
   PromiseAndTask,
   SettledPromise,
-  Store,
   StoreStats,
   Transaction,
 } from '../store.ts'
 import * as rows from './statements.ts'
-import { SQL } from './statements.ts'
+import { LASTS, PAGES, SQL } from './statements.ts'
 
 /** Bytes of a page, of a new file. A commit writes whole pages, and ids fall on them at random: half of SQLite's own 4,096. */
 const PAGE_SIZE = 2_048
@@ -60,6 +61,9 @@ const CHECKPOINT_PAGES = 16_000
 /** Pages that a backup copies in one go: 512 KiB, while which a batch waits. */
 const BACKUP_PAGES = 256
 
+/** Texts of a page that is moved. */
+const PAGE_CHARS_MAX = 4 * 1024 * 1024
+
 export interface SqliteOptions {
   /** File, created where it does not exist. `:memory:` for none. */
   readonly path: string
@@ -67,11 +71,11 @@ export interface SqliteOptions {
   readonly wall: () => number
 }
 
-export function sqliteStore(options: SqliteOptions): Store {
+export function sqliteStore(options: SqliteOptions): MovableStore {
   return new SqliteStore(options)
 }
 
-class SqliteStore implements Store {
+class SqliteStore implements MovableStore {
   readonly #path: string
   readonly #clock: StoreClock
   readonly #statements = new Map<string, StatementSync>()
@@ -311,10 +315,6 @@ class SqliteStore implements Store {
     })
   }
 
-  async awaits({ awaiter, limit }: { awaiter: string; limit: number }): Promise<string[]> {
-    return this.#all(SQL.awaits, awaiter, limit).map((row) => text(row.awaited))
-  }
-
   async workers({ limit }: { limit: number }): Promise<WorkerRow[]> {
     return this.#all(SQL.allWorkers, limit).map(readWorker)
   }
@@ -341,6 +341,32 @@ class SqliteStore implements Store {
   async reset(): Promise<void> {
     const tables = ['promises', 'tasks', 'callbacks', 'listeners', 'unblocks', 'workers', 'schedules', 'counters']
     this.#atomically(() => this.#db.exec(tables.map((table) => `delete from ${table};`).join(' ')))
+  }
+
+  async page<T extends MovedTable>({
+    table,
+    after,
+    limit,
+  }: {
+    table: T
+    after: Key
+    limit: number
+  }): Promise<MovedRows[T][]> {
+    const sql = PAGES[table]
+    const key = PAIRED.has(table) ? after : after.slice(0, 1)
+    const page: MovedRows[T][] = []
+    let chars = 0
+    for (const row of this.#iterate(sql, ...key)) {
+      page.push(READERS[table](row))
+      for (const column of Object.values(row)) if (typeof column === 'string') chars += column.length
+      if (page.length >= limit || chars >= PAGE_CHARS_MAX) break
+    }
+    return page
+  }
+
+  async last(table: MovedTable): Promise<Key | null> {
+    const row = this.#one(LASTS[table])
+    return row ? [row.first as string, (row.second ?? '') as string] : null
   }
 
   /** In small steps between the batches, on another thread; what is committed meanwhile is copied too. */

@@ -2,10 +2,11 @@
 
 import type { PromiseRow, ScheduleRow, TaskRow, WorkerRow } from '@resonatehq/protocol'
 import type { Column } from '../columns.ts'
+import type { MovedTable } from '../move.ts'
 
 const PROMISE = 'id, state, param, value, tags, origin, branch, timeout_at, created_at, settled_at, wake_at'
 const TASK =
-  'id, state, version, ttl, pid, due_at, since_at, offered_at, resumes, address, queue, worker, lost, released'
+  'id, state, version, ttl, pid, due_at, since_at, offered_at, resumes, address, queue, worker, lost, released, awaits'
 const WORKER = 'pid, server, "group", capacity, info, seen_at, gone_at, beat'
 const SCHEDULE =
   'id, cron, promise_id, promise_timeout, promise_param, promise_tags, created_at, next_run_at, last_run_at'
@@ -24,10 +25,10 @@ export const SQL = {
   promisesOfBranch: membersOf('branch'),
 
   task: `select ${TASK} from tasks where id = ?`,
-  insertTask: `insert into tasks (${TASK}) values (${marks(14)})`,
+  insertTask: `insert into tasks (${TASK}) values (${marks(15)})`,
   updateTask:
     'update tasks set state = ?, version = ?, ttl = ?, pid = ?, due_at = ?, since_at = ?, offered_at = ?, resumes = ?, ' +
-    'worker = ?, lost = ?, released = ? where id = ?',
+    'worker = ?, lost = ?, released = ?, awaits = ? where id = ?',
   deleteTask: 'delete from tasks where id = ?',
   tasksAfter: `select ${TASK} from tasks where id > ? order by id`,
   tasksReady: `select ${TASK} from tasks where state = 'pending' and queue = ? and due_at <= ? order by due_at, id limit ?`,
@@ -42,7 +43,6 @@ export const SQL = {
 
   duesOfQueue: `select due_at from tasks where state = 'pending' and queue = ? and due_at <= ? limit ?`,
 
-  awaits: 'select awaited from callbacks where awaiter = ? order by awaited limit ?',
   callbacks: 'select awaiter from callbacks where awaited = ? order by awaiter limit ?',
   allCallbacks: 'select awaited, awaiter from callbacks order by awaited, awaiter',
   insertCallback: 'insert or ignore into callbacks (awaited, awaiter) values (?, ?)',
@@ -97,6 +97,25 @@ export const SQL = {
   setFloor: 'update clock set floor_at = max(floor_at, ?)',
 } as const
 
+/** Rows behind a key, by table: of its one part, or of its two. */
+export const PAGES: { readonly [T in MovedTable]: string } = {
+  promises: SQL.promisesAfter,
+  tasks: SQL.tasksAfter,
+  callbacks: 'select awaited, awaiter from callbacks where (awaited, awaiter) > (?, ?) order by awaited, awaiter',
+  listeners: 'select awaited, address from listeners where (awaited, address) > (?, ?) order by awaited, address',
+  unblocks: 'select id, address, queue, created_at from unblocks where (id, address) > (?, ?) order by id, address',
+  schedules: SQL.schedulesAfter,
+}
+
+export const LASTS: { readonly [T in MovedTable]: string } = {
+  promises: 'select id as first from promises order by id desc limit 1',
+  tasks: 'select id as first from tasks order by id desc limit 1',
+  callbacks: 'select awaited as first, awaiter as second from callbacks order by awaited desc, awaiter desc limit 1',
+  listeners: 'select awaited as first from listeners order by awaited desc limit 1',
+  unblocks: 'select id as first from unblocks order by id desc limit 1',
+  schedules: 'select id as first from schedules order by id desc limit 1',
+}
+
 /** The promise that a tree or branch is named after, found by its id, and the others, found by their index. */
 function membersOf(column: 'origin' | 'branch'): string {
   const named = `select ${PROMISE} from promises where id = ? and ${column} = id and id > ?`
@@ -120,12 +139,17 @@ export function settledColumns({ state, value, settledAt, wakeAt, id }: PromiseR
 
 export function taskColumns(row: TaskRow): Column[] {
   const { id, state, version, ttl, pid, dueAt, sinceAt, offeredAt, resumes, address, queue, worker, lost } = row
-  return [id, state, version, ttl, pid, dueAt, sinceAt, offeredAt, resumes, address, queue, worker, lost, row.released]
+  const rest = [resumes, address, queue, worker, lost, row.released, awaitsText(row)]
+  return [id, state, version, ttl, pid, dueAt, sinceAt, offeredAt, ...rest]
 }
 
 export function taskChangeColumns(row: TaskRow): Column[] {
   const { id, state, version, ttl, pid, dueAt, sinceAt, offeredAt, resumes, worker, lost, released } = row
-  return [state, version, ttl, pid, dueAt, sinceAt, offeredAt, resumes, worker, lost, released, id]
+  return [state, version, ttl, pid, dueAt, sinceAt, offeredAt, resumes, worker, lost, released, awaitsText(row), id]
+}
+
+function awaitsText({ awaits }: TaskRow): string | null {
+  return awaits && writeJson(awaits)
 }
 
 export function scheduleColumns(row: ScheduleRow): Column[] {
