@@ -20,7 +20,7 @@ import {
   salvage,
   visibleOf,
 } from '@resonatehq/protocol'
-import { isAudited, kindDenial, requestDenial, timeDenial } from './auth/access.ts'
+import { idDenial, isAudited, kindDenial, requestDenial, timeDenial } from './auth/access.ts'
 import type { Audit } from './auth/audit.ts'
 import { type Caller, isDenial, type Verdict } from './auth/caller.ts'
 import { bearerOf, type Guard } from './auth/guard.ts'
@@ -177,27 +177,35 @@ export function createHttp(parts: HttpParts): Http {
     return admit(envelope, verdict, from)
   }
 
-  function admit({ kind, head, data }: RequestEnvelope, verdict: Verdict, from: Sender): Entry {
+  function admit(envelope: RequestEnvelope, verdict: Verdict, from: Sender): Entry {
+    const { kind, head, data } = envelope
     const { corrId } = head
-    const refuse = (status: Status, message: string): Entry => refused(kind, corrId, status, message)
-    if (isDenial(verdict)) return { ...refuse(verdict.status, verdict.message), retryAfterS: verdict.retryAfterS }
-    if (!isKind(kind)) return refuse(400, `Unknown operation: ${quote(kind)}`)
-    const who = { caller: verdict, ...(isAudited(verdict, kind) && { act: actOf(verdict, data, from) }) }
-    const movesTime = config.debug && head['resonate:debug_time'] !== undefined
-    const denial = kindDenial(verdict, kind) ?? (movesTime ? timeDenial(verdict) : undefined)
-    if (denial) return { ...refuse(denial.status, denial.message), ...who }
-    if (kind.startsWith('debug.') && !config.debug)
-      return { ...refuse(403, 'Debug operations are disabled. Start the server with --debug.'), ...who }
-    const parsed = parseRequest(kind, data, limits)
-    if (!parsed.ok) return { ...refuse(400, parsed.message), ...who }
-    // What cannot be read names nothing, so ids are looked at once their request is read.
-    const foreign = requestDenial(verdict, parsed.request)
-    if (foreign) return { ...refuse(foreign.status, foreign.message), ...who }
-    const request = verdict.sight === null ? parsed.request : narrowed(parsed.request, verdict.sight)
+    if (isDenial(verdict))
+      return { ...refused(kind, corrId, verdict.status, verdict.message), retryAfterS: verdict.retryAfterS }
+    const isActed = isKind(kind) && isAudited(verdict, kind)
+    const who = { caller: verdict, ...(isActed && { act: actOf(verdict, data, from) }) }
+    const request = requestOf(envelope, verdict)
+    if ('status' in request) return { ...refused(kind, corrId, request.status, request.message), ...who }
     const vitals = head['resonate:worker']
     if (request.kind === 'task.heartbeat') parts.engine()?.report(request.data.pid, vitals ?? {})
     const debugTime = config.debug ? head['resonate:debug_time'] : undefined
     return { kind, label: kind, corrId, request, debugTime, ...who }
+  }
+
+  /** What the engine is to decide for this caller, or why nothing. */
+  function requestOf({ kind, head, data }: RequestEnvelope, caller: Caller): Request | Refusal {
+    const elsewhere = idDenial(caller, data.id)
+    if (elsewhere) return elsewhere
+    if (!isKind(kind)) return { status: 400, message: `Unknown operation: ${quote(kind)}` }
+    const movesTime = config.debug && head['resonate:debug_time'] !== undefined
+    const denial = kindDenial(caller, kind) ?? (movesTime ? timeDenial(caller) : undefined)
+    if (denial) return denial
+    if (kind.startsWith('debug.') && !config.debug) return DEBUG_OFF
+    const parsed = parseRequest(kind, data, limits)
+    if (!parsed.ok) return { status: 400, message: parsed.message }
+    // The other ids and addresses that it names can only be told once it is read.
+    const foreign = requestDenial(caller, parsed.request)
+    return foreign ?? (caller.sight === null ? parsed.request : narrowed(parsed.request, caller.sight))
   }
 
   function noRoomFor(more: number): string | undefined {
@@ -351,6 +359,16 @@ export function refusalOf(kind: string, status: Status, message: string, retryAf
 /** An error of HTTP itself: a path, a method. */
 export function errorOf(status: number, message: string): HttpResponse {
   return { status, headers: headersOf(status), body: JSON.stringify({ error: message }) }
+}
+
+interface Refusal {
+  readonly status: Status
+  readonly message: string
+}
+
+const DEBUG_OFF: Refusal = {
+  status: 403,
+  message: 'Debug operations are disabled. Start the server with --debug.',
 }
 
 /** Where a request comes from, as far as it says nothing better itself. */

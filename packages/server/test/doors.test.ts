@@ -213,6 +213,17 @@ for (const [role, refuses] of ROLES) {
   }
 }
 
+test('whose id it is comes before what is wrong with the request', async () => {
+  const auth = await token({ prefix: 'acme' })
+  for (const [id, status] of [
+    ['other', 403],
+    ['acme', 400],
+  ] as const) {
+    assert.equal((await statusOf('promise.create', { id, timeoutAt: 'never' }, auth)).head.status, status)
+    assert.equal((await statusOf('no.such.kind', { id }, auth)).head.status, status)
+  }
+})
+
 test('an unknown kind is 400 once it is known who asks', async () => {
   assert.equal((await statusOf('no.such.kind', {}, await token({ prefix: 'acme' }))).head.status, 400)
 })

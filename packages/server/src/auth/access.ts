@@ -70,6 +70,12 @@ const RIGHTS: Readonly<Record<Role, readonly Right[]>> = {
 /** A token that names no role has always been good for everything within its prefix. */
 const WITHOUT_ROLE: readonly Right[] = RIGHTS.operator
 
+/** Why this caller may not ask about this id, whatever else is wrong with its request. */
+export function idDenial({ sight }: Caller, id: unknown): Denial | undefined {
+  if (sight === null || typeof id !== 'string' || covers(sight.ids, id)) return undefined
+  return forbidden(`The token is for ids below ${prefixesOf(sight.ids)}, not for ${quote(id)}`)
+}
+
 /** Why this caller may not ask for this kind, whatever the request names. */
 export function kindDenial(caller: Caller, kind: Kind): Denial | undefined {
   return rightDenial(caller, RULES[kind].right, kind)
@@ -88,8 +94,7 @@ export function requestDenial(caller: Caller, request: Request): Denial | undefi
     return forbidden(`${request.kind} is about all ids, and the token is for those below ${prefixesOf(sight.ids)}`)
   const { ids, addresses } = namesOf(request)
   const foreign = ids.find((id) => !covers(sight.ids, id))
-  if (foreign !== undefined)
-    return forbidden(`The token is for ids below ${prefixesOf(sight.ids)}, not for ${quote(foreign)}`)
+  if (foreign !== undefined) return idDenial(caller, foreign)
   const unreachable = addresses.find((address) => !mayReach(caller, address))
   return unreachable === undefined ? undefined : forbidden(addressMessage(caller, unreachable))
 }
