@@ -3,7 +3,19 @@
 // It must never guess: an instruction that it does not know is an error.
 
 import { spawnSync } from 'node:child_process'
-import { chmodSync, copyFileSync, cpSync, globSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  cpSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
 import { basename, dirname, join, relative } from 'node:path'
 import { type Copy, DockerfileParser, type Instruction } from 'dockerfile-ast'
 
@@ -100,7 +112,7 @@ function pairOf(text: string): [string, string] {
 }
 
 /** Carries out every stage in a folder of its own. */
-export function build(dockerfile: Dockerfile, folder: string): Image {
+function build(dockerfile: Dockerfile, folder: string): Image {
   const context = contextOf(dockerfile)
   for (const stage of dockerfile.stages) {
     const root = join(folder, stage.name)
@@ -118,6 +130,25 @@ export function build(dockerfile: Dockerfile, folder: string): Image {
   const root = join(folder, dockerfile.stages.at(-1)?.name ?? '')
   addBase(root)
   return { root, config: dockerfile.config }
+}
+
+const built = new Map<string, Image>()
+let imagesFolder: string | undefined
+
+/** The image of a Dockerfile: built once in a process, and gone with it. Containers never write to it. */
+export function builtImage(path: string): Image {
+  const image = built.get(path) ?? build(readDockerfile(path), join(temporaryFolder(), basename(path)))
+  built.set(path, image)
+  return image
+}
+
+function temporaryFolder(): string {
+  if (imagesFolder !== undefined) return imagesFolder
+  const folder = mkdtempSync(join(tmpdir(), 'resonate-images-'))
+  chmodSync(folder, 0o755)
+  process.once('exit', () => rmSync(folder, { recursive: true }))
+  imagesFolder = folder
+  return folder
 }
 
 /** What changes how the image is started, and no file. */

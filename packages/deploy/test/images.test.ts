@@ -4,9 +4,9 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import { until } from '../../conformance/test/processes.ts'
-import { build, type Dockerfile, type Image, ROOT, readDockerfile } from './image.ts'
+import { builtImage, ROOT, readDockerfile } from './image.ts'
 import { Sandbox, withoutNamespaces } from './sandbox.ts'
 import { run, toolMissing } from './tools.ts'
 
@@ -46,14 +46,9 @@ for (const path of FILES) {
   })
 }
 
-function built(t: TestContext, path: (typeof FILES)[number], hosts: readonly string[]): [Sandbox, Image] {
-  const sandbox = new Sandbox(t, hosts)
-  const dockerfile: Dockerfile = readDockerfile(path)
-  return [sandbox, build(dockerfile, join(sandbox.folder, 'image'))]
-}
-
 test('the image of the server: built, run, healthy, stopped', { skip: withoutNamespaces }, async (t) => {
-  const [sandbox, image] = built(t, 'deploy/docker/server.Dockerfile', ['server'])
+  const sandbox = new Sandbox(t, ['server'])
+  const image = builtImage('deploy/docker/server.Dockerfile')
   const server = sandbox.run('server', image, { isReadOnly: true })
   await server.says('Server listening')
   const id = (name: string) => readFileSync(`/proc/${server.child.pid}/status`, 'utf8').match(`${name}:\\s+(\\d+)`)?.[1]
@@ -79,7 +74,8 @@ test('the image of the server: built, run, healthy, stopped', { skip: withoutNam
 })
 
 test('the image of the worker: built, run, healthy, stopped', { skip: withoutNamespaces }, async (t) => {
-  const [sandbox, image] = built(t, 'deploy/docker/worker.Dockerfile', ['worker'])
+  const sandbox = new Sandbox(t, ['worker'])
+  const image = builtImage('deploy/docker/worker.Dockerfile')
   const worker = sandbox.run('worker', image, { isReadOnly: true, env: { RESONATE_GROUP: 'g' } })
   await worker.says('of group g is ready')
   const health = () => sandbox.run('worker', image, { isReadOnly: true, entrypoint: image.config.healthcheck }).exited

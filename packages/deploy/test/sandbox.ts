@@ -35,6 +35,14 @@ export interface ContainerOptions {
   readonly volumes?: Readonly<Record<string, string>>
 }
 
+export interface HostOptions {
+  readonly env?: Readonly<Record<string, string>>
+  /** Path on the host → file or folder of this machine. */
+  readonly mounts?: Readonly<Record<string, string>>
+  /** Folders that are empty there, but for what is mounted into them. */
+  readonly empties?: readonly string[]
+}
+
 /** A network and the hosts on it, by name. */
 export class Sandbox {
   readonly folder: string
@@ -60,11 +68,17 @@ export class Sandbox {
     t.after(() => this.#remove())
   }
 
-  /** A process on a host, with the machine's own files, but for those that `mounts` puts elsewhere: path → source. */
-  start(host: string, args: readonly string[], options: HostOptions = {}): Process {
-    const mounts = Object.entries(options.mounts ?? {}).map(([path, from]) => `mount --bind '${from}' '${path}'`)
-    const env = { PATH: process.env.PATH ?? '', ...options.env }
-    return this.#spawn(host, [`mount --bind '${this.#hosts}' /etc/hosts`, ...mounts], args, env)
+  /** A process on a host, with the machine's own files, but for those that are put elsewhere. */
+  start(host: string, args: readonly string[], { env, mounts = {}, empties = [] }: HostOptions = {}): Process {
+    const files = Object.entries(mounts).map(
+      ([path, from]) => `[ -e '${path}' ] || touch '${path}'; ${bind(from, path)}`,
+    )
+    const script = [
+      bind(this.#hosts, '/etc/hosts'),
+      ...empties.map((path) => `mount -t tmpfs tmpfs '${path}'`),
+      ...files,
+    ]
+    return this.#spawn(host, script, args, { PATH: process.env.PATH ?? '', ...env })
   }
 
   /** A container of an image: its command, as its user, in its folder, with its environment and nothing else. */
@@ -82,10 +96,10 @@ export class Sandbox {
     const [uid = 0, gid = uid] = config.user.split(':').map(Number)
     const data = Object.fromEntries(config.volumes.map((path) => [path, this.#volume(host, path, uid, gid)]))
     return [
-      `mount --bind '${root}' '${root}'`,
-      `mount --bind '${this.#hosts}' '${root}/etc/hosts'`,
+      bind(root, root),
+      bind(this.#hosts, `${root}/etc/hosts`),
       ...(isReadOnly ? [`mount -o remount,bind,ro '${root}'`] : []),
-      ...Object.entries({ ...data, ...volumes }).map(([path, from]) => `mount --bind '${from}' '${root}${path}'`),
+      ...Object.entries({ ...data, ...volumes }).map(([path, from]) => bind(from, root + path)),
     ]
   }
 
@@ -159,16 +173,20 @@ export class Sandbox {
     if (status !== 0) throw new Error(`${command} ${args.join(' ')}: ${stderr}`)
   }
 
+  /** Also what a program has started, and left behind when it was killed. */
   async #remove(): Promise<void> {
+    for (const namespace of this.#made) {
+      const { stdout } = spawnSync('ip', ['netns', 'pids', namespace], { encoding: 'utf8' })
+      for (const pid of stdout.split('\n').filter((line) => line !== '')) spawnSync('kill', ['-KILL', pid])
+    }
     await Promise.all(this.#started.map((each) => each.kill()))
     for (const namespace of [...this.#made, this.#prefix]) this.#must('ip', 'netns', 'del', namespace)
     if (existsSync(this.folder)) rmSync(this.folder, { recursive: true })
   }
 }
 
-export interface HostOptions {
-  readonly env?: Readonly<Record<string, string>>
-  readonly mounts?: Readonly<Record<string, string>>
+function bind(from: string, path: string): string {
+  return `mount --bind '${from}' '${path}'`
 }
 
 let count = 0

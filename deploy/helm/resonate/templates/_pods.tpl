@@ -1,0 +1,135 @@
+{{/* What servers and workers have in common: names, labels, and what a pod may not do. */}}
+
+{{- define "resonate.name" -}}
+{{ .Values.nameOverride | default .Release.Name | trunc 40 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "resonate.labels" -}}
+app.kubernetes.io/part-of: resonate
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{- define "resonate.server.selector" -}}
+app.kubernetes.io/name: resonate-server
+app.kubernetes.io/instance: {{ include "resonate.name" . }}
+{{- end }}
+
+{{- define "resonate.pod.security" -}}
+runAsNonRoot: true
+runAsUser: 10001
+runAsGroup: 10001
+fsGroup: 10001
+seccompProfile: { type: RuntimeDefault }
+{{- end }}
+
+{{- define "resonate.container.security" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: { drop: [ALL] }
+{{- end }}
+
+{{- define "resonate.image" -}}
+{{ .image.repository }}:{{ .image.tag | default .version }}
+{{- end }}
+
+{{/* Where a pod may run, where its values say anything. */}}
+{{- define "resonate.placement" -}}
+{{- with .nodeSelector }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .tolerations }}
+tolerations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .affinity }}
+affinity: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* The pod of a server, the same in a Deployment on PostgreSQL and in a StatefulSet on a volume. */}}
+{{- define "resonate.server.pod" -}}
+{{- $server := .Values.server -}}
+{{- $isPostgres := eq $server.storage.type "postgres" -}}
+metadata:
+  labels:
+    {{- include "resonate.server.selector" . | nindent 4 }}
+    {{- include "resonate.labels" . | nindent 4 }}
+  {{- with $server.podAnnotations }}
+  annotations: {{- toYaml . | nindent 4 }}
+  {{- end }}
+spec:
+  automountServiceAccountToken: false
+  securityContext: {{- include "resonate.pod.security" . | nindent 4 }}
+  # The pause of preStop, the stop itself, and a margin.
+  terminationGracePeriodSeconds: {{ add 5 $server.shutdownTimeoutSeconds 15 }}
+  {{- with $server.imagePullSecrets }}
+  imagePullSecrets: {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- if $isPostgres }}
+  topologySpreadConstraints:
+    - maxSkew: 1
+      topologyKey: kubernetes.io/hostname
+      whenUnsatisfiable: ScheduleAnyway
+      labelSelector:
+        matchLabels: {{- include "resonate.server.selector" . | nindent 10 }}
+  {{- end }}
+  containers:
+    - name: server
+      image: {{ include "resonate.image" (dict "image" $server.image "version" .Chart.AppVersion) }}
+      imagePullPolicy: {{ $server.image.pullPolicy }}
+      args: [serve]
+      securityContext: {{- include "resonate.container.security" . | nindent 8 }}
+      ports:
+        - { name: api, containerPort: 8001 }
+        - { name: metrics, containerPort: 9090 }
+      env:
+        - name: RESONATE_SERVER__URL
+          value: {{ $server.url | default (printf "http://%s:8001" (include "resonate.name" .)) | quote }}
+        - name: RESONATE_SERVER__SHUTDOWN_TIMEOUT
+          value: {{ printf "%vs" $server.shutdownTimeoutSeconds | quote }}
+        - name: RESONATE_STORAGE__TYPE
+          value: {{ $server.storage.type }}
+        {{- if $isPostgres }}
+        - name: RESONATE_STORAGE__POSTGRES__URL
+          valueFrom:
+            secretKeyRef:
+              name: {{ $server.storage.postgres.secretName }}
+              key: {{ $server.storage.postgres.secretKey }}
+        {{- else }}
+        - name: RESONATE_STORAGE__SQLITE__PATH
+          value: /var/lib/resonate/resonate.db
+        {{- end }}
+        {{- range $name, $value := $server.settings }}
+        - name: RESONATE_{{ $name | replace "." "__" | upper }}
+          value: {{ $value | toString | quote }}
+        {{- end }}
+        {{- with $server.env }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+      # Alive, not ready: a database that is away for a minute is no reason to restart a server, and one that starts may have a
+      # migration to carry out first.
+      startupProbe:
+        httpGet: { path: /health, port: api }
+        periodSeconds: 2
+        failureThreshold: 150
+      livenessProbe:
+        httpGet: { path: /health, port: api }
+        periodSeconds: 10
+        timeoutSeconds: 5
+      # Asks the database. Without it a server gets no requests and keeps its workers.
+      readinessProbe:
+        httpGet: { path: /ready, port: api }
+        periodSeconds: 5
+        timeoutSeconds: 6
+        failureThreshold: 2
+      # Until every node has heard that the pod is going, requests still come.
+      lifecycle:
+        preStop:
+          exec: { command: [sleep, "5"] }
+      resources: {{- toYaml $server.resources | nindent 8 }}
+      {{- if not $isPostgres }}
+      volumeMounts:
+        - { name: data, mountPath: /var/lib/resonate }
+      {{- end }}
+  {{- include "resonate.placement" $server | nindent 2 }}
+{{- end }}

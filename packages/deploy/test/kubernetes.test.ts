@@ -1,0 +1,166 @@
+// The manifests and the chart: right by the published types and schemas of every kind, the same as each other, and true to the
+// images, the settings and the metrics that they speak of.
+
+import assert from 'node:assert/strict'
+import { globSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { loadConfig, METRICS } from '@resonatehq/server'
+import { helm, renderManifests } from '../../../scripts/manifests.ts'
+import { ROOT, readDockerfile } from './image.ts'
+import { compile, type Manifest, parseManifests, readManifests, validate } from './manifests.ts'
+import { run, toolMissing } from './tools.ts'
+
+const FILES = globSync('deploy/kubernetes/{server,service,workers}*.yaml', { cwd: ROOT }).sort()
+const ALL = FILES.flatMap(readManifests)
+
+/** The oldest version that the chart allows, and the newest that the validator knows. */
+const VERSIONS = ['1.29', '1.37'] as const
+
+const IMAGES: Readonly<Record<string, string>> = {
+  server: 'deploy/docker/server.Dockerfile',
+  worker: 'deploy/docker/worker.Dockerfile',
+}
+
+for (const path of FILES) {
+  test(`${path} is right by the schema of each kind`, async () => {
+    for (const manifest of readManifests(path)) await validate(manifest)
+  })
+}
+
+test('no manifest has a field that its kind does not have', () => {
+  assert.equal(compile(ALL), '')
+})
+
+test('a field that does not exist, and a value of another type, are found', async () => {
+  const [deployment] = ALL.filter(({ kind }) => kind === 'Deployment')
+  assert.ok(deployment)
+  const misspelt = { ...deployment, spec: { ...deployment.spec, replica: 3 } }
+  assert.match(compile([misspelt]), /"replica"' does not exist/)
+  await assert.rejects(validate({ ...deployment, spec: { ...deployment.spec, replicas: '3' } }), /replicas/)
+})
+
+for (const version of VERSIONS) {
+  test(`Kubernetes ${version} takes the manifests, strictly`, { skip: toolMissing('kubernetes-validate') }, () => {
+    run('kubernetes-validate', '--strict', '--quiet', '-k', version, ...FILES)
+  })
+}
+
+test('the plain manifests are what the chart renders', { skip: toolMissing('helm') }, () => {
+  for (const [path, text] of Object.entries(renderManifests()))
+    assert.equal(readFileSync(join(ROOT, path), 'utf8'), text, `${path}: run node scripts/manifests.ts`)
+})
+
+test('the chart is right, also with everything set', { skip: toolMissing('helm') }, async () => {
+  helm('lint', 'deploy/helm/resonate', '--strict')
+  const values = join(import.meta.dirname, 'everything.yaml')
+  const manifests = parseManifests(helm('template', 'x', 'deploy/helm/resonate', '--values', values))
+  for (const manifest of manifests) await validate(manifest)
+  assert.equal(compile(manifests), '')
+  const deployment = (name: string) =>
+    manifests.find(({ kind, metadata }) => kind === 'Deployment' && metadata.name === name)
+  assert.equal(envOf(deployment('x')).RESONATE_TASKS__OFFER_TIMEOUT, '3s')
+  assert.equal(deployment('x-worker-mail')?.spec.replicas, 7)
+})
+
+test('a misspelt value of the chart is refused', { skip: toolMissing('helm') }, () => {
+  const misspelt = () => helm('template', 'x', 'deploy/helm/resonate', '--set', 'server.replica=3')
+  assert.throws(misspelt, /additional properties 'replica' not allowed/)
+})
+
+test('the plain manifests can be taken as they are by kubectl', { skip: toolMissing('kubectl') }, () => {
+  const text = run('kubectl', 'kustomize', 'deploy/kubernetes')
+  const kinds = parseManifests(text).map(({ kind }) => kind)
+  for (const kind of ['Deployment', 'Service', 'PodDisruptionBudget', 'NetworkPolicy', 'HorizontalPodAutoscaler'])
+    assert.ok(kinds.includes(kind), `there is no ${kind}`)
+})
+
+const WORKLOADS = ALL.filter(({ kind }) => kind === 'Deployment' || kind === 'StatefulSet')
+
+for (const { kind, metadata, spec } of WORKLOADS) {
+  const pod = spec.template.spec
+  const name = `${kind} ${metadata.name}`
+  const [container] = pod.containers
+  const { config } = readDockerfile(IMAGES[container.name] ?? '')
+
+  test(`${name} runs as the user of its image, with no right that it does not need`, () => {
+    const { runAsUser, runAsGroup, runAsNonRoot, seccompProfile } = pod.securityContext
+    assert.equal(`${runAsUser}:${runAsGroup}`, config.user)
+    assert.equal(runAsNonRoot, true)
+    assert.equal(seccompProfile.type, 'RuntimeDefault')
+    assert.equal(pod.automountServiceAccountToken, false)
+    assert.deepEqual(container.securityContext, {
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ['ALL'] },
+    })
+  })
+
+  test(`${name} has probes, and resources that it asks for and is held to`, () => {
+    assert.ok(container.startupProbe && container.livenessProbe)
+    for (const bound of ['requests', 'limits'])
+      assert.deepEqual(Object.keys(container.resources[bound]).sort(), ['cpu', 'memory'])
+  })
+
+  test(`${name} has as much time for a stop as its process takes for it`, () => {
+    const env = envOf({ spec })
+    const stopMs = env.WORKER_STOP_TIMEOUT_MS ?? Number.parseInt(env.RESONATE_SERVER__SHUTDOWN_TIMEOUT ?? '', 10) * 1000
+    const pauseSeconds = Number(container.lifecycle?.preStop.exec.command[1] ?? 0)
+    assert.ok(pod.terminationGracePeriodSeconds > pauseSeconds + Number(stopMs) / 1000)
+  })
+
+  test(`${name} selects its own pods`, () => {
+    for (const [label, value] of Object.entries(spec.selector.matchLabels))
+      assert.equal(spec.template.metadata.labels[label], value)
+  })
+
+  test(`${name} has a number of replicas, unless something else sets it`, () => {
+    const isScaled = ALL.some((other) => other.spec.scaleTargetRef?.name === metadata.name)
+    assert.equal(spec.replicas === undefined, isScaled)
+  })
+}
+
+for (const { kind, spec } of WORKLOADS.filter(({ metadata }) => metadata.name === 'resonate')) {
+  test(`the ${kind} of servers sets what the server knows, and names the ports that it opens`, () => {
+    const [{ ports, env }] = spec.template.spec.containers
+    const given = { ...envOf({ spec }) }
+    const secret = env.find((each: { valueFrom?: object }) => each.valueFrom)
+    if (secret) given[secret.name] = 'postgres://user:password@host:5432/database'
+    const loaded = loadConfig({ env: given })
+    assert.ok('config' in loaded, JSON.stringify(loaded))
+    assert.equal(loaded.config['storage.type'], kind === 'Deployment' ? 'postgres' : 'sqlite')
+    const opened = [loaded.config['server.port'], loaded.config['observability.metrics_port']]
+    assert.deepEqual(
+      ports.map((port: { containerPort: number }) => port.containerPort),
+      opened,
+    )
+  })
+}
+
+test('workers scale from 5 to 50 at 70 % of their CPU', () => {
+  const [{ spec }] = only('workers-cpu.yaml', 'HorizontalPodAutoscaler')
+  assert.deepEqual([spec.minReplicas, spec.maxReplicas], [5, 50])
+  assert.equal(spec.metrics[0].resource.target.averageUtilization, 70)
+})
+
+test('what scales with the backlog asks for a metric that there is', () => {
+  const metric = METRICS.groupDesired.name
+  const [{ spec: hpa }] = only('workers-backlog.yaml', 'HorizontalPodAutoscaler')
+  assert.equal(hpa.metrics[0].external.metric.name, metric)
+  const adapter = readFileSync(join(ROOT, 'deploy/kubernetes/prometheus-adapter.yaml'), 'utf8')
+  assert.ok(adapter.includes(`as: ${metric}`))
+  const [{ spec: keda }] = only('workers-keda-prometheus.yaml', 'ScaledObject')
+  assert.equal(keda.triggers[0].metadata.query, `max(${metric}{group="workers"})`)
+  assert.equal(keda.minReplicaCount, 0)
+})
+
+function only(file: string, kind: string): [Manifest] {
+  const found = readManifests(`deploy/kubernetes/${file}`).filter((manifest) => manifest.kind === kind)
+  assert.equal(found.length, 1)
+  return found as [Manifest]
+}
+
+function envOf(workload: Pick<Manifest, 'spec'> | undefined): Record<string, string> {
+  const env: { name: string; value?: string }[] = workload?.spec.template.spec.containers[0].env
+  return Object.fromEntries(env.flatMap(({ name, value }) => (value === undefined ? [] : [[name, value]])))
+}
