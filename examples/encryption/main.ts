@@ -46,9 +46,13 @@ class RotatingEncryptor implements Encryptor {
   }
 }
 
-/** In earnest: from a key service. */
-function newKey(): Promise<Key> {
-  return webcrypto.subtle.generateKey({ name: 'AES-GCM', length: 256 }, false, ['encrypt', 'decrypt'])
+/** In earnest: from a key service. Every process that is to read a value needs the very key that it was made with. */
+async function keyOf(name: string): Promise<Key> {
+  const secret = await webcrypto.subtle.digest(
+    'SHA-256',
+    Buffer.from(`${process.env.SECRET ?? 'not a secret'} ${name}`),
+  )
+  return webcrypto.subtle.importKey('raw', secret, 'AES-GCM', false, ['encrypt', 'decrypt'])
 }
 
 async function diagnose(_: Info, patient: string): Promise<string> {
@@ -56,18 +60,17 @@ async function diagnose(_: Info, patient: string): Promise<string> {
 }
 
 const resonate = new Resonate({
-  encryptor: new RotatingEncryptor(new Map([['2026-01', await newKey()]]), '2026-01'),
+  encryptor: new RotatingEncryptor(new Map([['2026-01', await keyOf('2026-01')]]), '2026-01'),
 })
 resonate.register('visit', async (ctx: Context, patient: string) => ctx.run(diagnose, patient))
-const id = `visit-${webcrypto.randomUUID()}`
-console.log('read with the key:', await resonate.run(id, 'visit', 'Ada'))
+console.log('read with the key:', await resonate.run('visit-1', 'visit', 'Ada'))
 
-const { value } = await resonate.promises.get(id)
+const { value } = await resonate.promises.get('visit-1')
 console.log('the server has:', `key ${value.headers?.[KEY_HEADER]}, ${(value.data ?? '').length} characters`)
 console.log('it can read it:', Buffer.from(value.data ?? '', 'base64').includes('cold'))
 
 // The next key: new values are made with it, old ones are read as before.
-const [older, newer] = [await newKey(), await newKey()]
+const [older, newer] = [await keyOf('old'), await keyOf('new')]
 const before = await new RotatingEncryptor(new Map([['old', older]]), 'old').encrypt({ data: 'written before' })
 const rotated = new RotatingEncryptor(
   new Map([
