@@ -66,7 +66,17 @@ function rows(from: number, to: number): Changes {
     .map(({ row }) => {
       const isPending = row.state === 'pending'
       const state = isPending ? ('pending' as const) : ('fulfilled' as const)
-      const none = { ttl: null, pid: null, offeredAt: null, worker: null, resumes: 0, lost: 0, released: 0, version: 0 }
+      const none = {
+        ttl: null,
+        pid: null,
+        offeredAt: null,
+        worker: null,
+        resumes: 0,
+        lost: 0,
+        released: 0,
+        awaits: null,
+        version: 0,
+      }
       const due = isPending ? 1_000 : null
       const queue = `poll://any@absent-${row.id.length % 7}`
       return { row: { id: row.id, state, ...none, dueAt: due, sinceAt: due, address: queue, queue }, isNew: true }

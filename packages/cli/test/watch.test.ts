@@ -15,7 +15,7 @@ const explanation: Explanation = {
       state: 'pending',
       task: 'suspended',
       func: 'processOrder',
-      reason: { kind: 'suspended', since: START, count: 1, more: false, on: 'order-42:1' },
+      reason: { kind: 'suspended', since: START, count: 1, examined: 1, on: 'order-42:1' },
       text: 'waits for "order-42:1", suspended for 3m',
     },
     {

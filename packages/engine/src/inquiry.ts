@@ -15,7 +15,6 @@ import {
   isLive,
   type MachineConfig,
   nextOf,
-  projectPromise,
   type Request,
   type RequestTable,
   ruleProblem,
@@ -38,9 +37,8 @@ export interface InquiryParts {
 
 /** Presence rows that are read for one answer. */
 const WORKERS_MAX = 10_000
-/** Steps that an explanation follows, and awaited promises that are looked at in each. */
+/** Steps that an explanation follows. */
 const STEPS_MAX = 50
-const AWAITED_MAX = 100
 /** Ready tasks of a group that are counted one by one. */
 export const READY_MAX = 1_000
 
@@ -93,14 +91,8 @@ type Setting = Pick<Facts, 'now' | 'workers' | 'config' | 'sight'>
 async function factsOf({ store }: InquiryParts, id: string, setting: Setting): Promise<Facts | null> {
   const [pair] = await store.pairs({ ids: [id] })
   if (!pair) return null
-  if (pair.task?.state !== 'suspended') return { ...pair, ...setting, awaited: [], more: false }
-  const ids = await store.awaits({ awaiter: id, limit: AWAITED_MAX + 1 })
-  const found = await store.pairs({ ids: ids.slice(0, AWAITED_MAX) })
-  const pending = found
-    .map(({ promise }) => promise)
-    .filter((row) => projectPromise(row, setting.now).state === 'pending')
-  const awaited = pending.sort((a, b) => a.createdAt - b.createdAt || compareIds(a.id, b.id))
-  return { ...pair, ...setting, awaited, more: ids.length > AWAITED_MAX }
+  const awaited = await store.pairs({ ids: pair.task?.awaits?.ids ?? [] })
+  return { ...pair, ...setting, awaited: awaited.map(({ promise }) => promise) }
 }
 
 /** Presence with the heartbeats that were not written yet. */

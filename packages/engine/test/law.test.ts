@@ -333,10 +333,6 @@ class Life {
       { promise, task: tasks.get(id) ?? null },
     ])
     assert.deepEqual(new Map(rows), new Map(expected))
-    for (const id of tasks.keys()) {
-      const awaited = await store.awaits({ awaiter: id, limit: 100 })
-      for (const on of awaited) assert.ok(this.#bare.tables.waiters(on).awaiters.includes(id), `${id} awaits ${on}`)
-    }
     await store.workers({ limit: 100 })
     const now = await store.now()
     for (const { queue } of tasks.values()) await store.backlog({ queue, now, limit: 2 })

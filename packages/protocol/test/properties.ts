@@ -131,6 +131,8 @@ const aPendingTaskIsDueSometime: Property = (tables, { tasks }) => {
     const task = tables.task(id)
     if (task?.state === 'pending' && (task.dueAt === null || task.sinceAt === null))
       return `${id} is pending and never due`
+    if (task && (task.awaits !== null) !== (task.state === 'suspended'))
+      return `${id} is ${task.state}, and waits or does not wait`
     if (task && (task.sinceAt === null) !== (task.state === 'fulfilled'))
       return `${id} is ${task.state} since nobody knows when`
     if (task && task.state !== 'pending' && task.offeredAt !== null) return `${id} is ${task.state} and offered`
@@ -143,6 +145,9 @@ const aPendingTaskIsDueSometime: Property = (tables, { tasks }) => {
 const aSuspendedTaskWillBeWoken: Property = (tables, { tasks }) => {
   for (const id of tasks.keys()) {
     if (tables.task(id)?.state !== 'suspended' || tables.promise(id)?.state !== 'pending') continue
+    const { ids = [] } = tables.task(id)?.awaits ?? {}
+    const stray = ids.find((on) => !tables.waiters(on).awaiters.includes(id) && !tables.waiters(on).more)
+    if (stray !== undefined) return `${id} says that it waits for ${stray}, which would not wake it`
     const isAwaiting = [...tables.callbacks.values()].some((awaiters) => [...awaiters.from(id)][0] === id)
     if (!isAwaiting) return `${id} is suspended and waits for nothing`
   }
