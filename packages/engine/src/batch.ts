@@ -9,6 +9,7 @@ import {
   type Decision,
   decide,
   type Effect,
+  handOf,
   type Input,
   type MachineConfig,
   Miss,
@@ -21,18 +22,40 @@ import {
 } from '@resonatehq/protocol'
 import type { Transaction } from '@resonatehq/store'
 
-/** What a batch is made of. `now`: the instant to decide at, where it is not the store's own (debug time). */
+/**
+ * What a batch is made of. `now`: the instant to decide at, where it is not the store's own (debug time). `acted`: told
+ * after the commit, where something came of it.
+ */
 export type Entry =
-  | { readonly kind: 'input'; readonly input: Input; readonly now?: At; readonly answer?: (answer: Answer) => void }
+  | {
+      readonly kind: 'input'
+      readonly input: Input
+      readonly now?: At
+      readonly answer?: (answer: Answer) => void
+      readonly acted?: () => void
+    }
   /** A promise whose time has come: settle it, or wake who waits for it. */
-  | { readonly kind: 'wake'; readonly id: string; readonly now?: At }
-  /** A task that may be ready: offer it. */
-  | { readonly kind: 'place'; readonly id: string; readonly now?: At }
+  | { readonly kind: 'wake'; readonly id: string; readonly now?: At; readonly acted?: () => void }
+  /** A task that may be ready: offer it. `isNew`: no other server has looked at it since it became so. */
+  | { readonly kind: 'place'; readonly id: string; readonly now?: At; readonly isNew?: boolean }
+  /** What this worker has in hand was changed by another server: count it. */
+  | { readonly kind: 'count'; readonly worker: string }
+
+/** Under which a ready task is to be placed. */
+export interface Circumstances {
+  readonly now: number
+  /** It has just become ready, or nobody else knows. */
+  readonly isNew: boolean
+}
 
 /** Where tasks go. Told of every move as it is decided, so that the next choice in the same batch knows of it. */
 export interface Dispatcher {
   /** To whom a ready task is offered: a worker, or its target's URL (null). Undefined: nobody can take it now. */
-  choose(task: TaskRow): string | null | undefined
+  choose(task: TaskRow, circumstances: Circumstances): string | null | undefined
+  /** Workers to count before the chosen one is given this task, itself among them. None: there is room beyond doubt. */
+  doubted(task: TaskRow, chosen: string): string[]
+  /** By the store's account, and with what this batch has moved. */
+  counted(worker: string, inHand: number): void
   moved(before: TaskRow | null, after: TaskRow): void
 }
 
@@ -80,7 +103,11 @@ export class Batch {
   readonly #context: BatchContext
   readonly #set = new WorkingSet()
   readonly #moves: { before: TaskRow | null; after: TaskRow }[] = []
-  readonly #ready = new Map<string, At>()
+  readonly #ready = new Map<string, { readonly at: At; readonly isNew: boolean }>()
+  /** Workers that were counted in this transaction, or are to be. */
+  readonly #counted = new Set<string>()
+  /** Tasks that each worker got in this batch, less those it gave. */
+  readonly #gains = new Map<string, number>()
   readonly #answers: (() => void)[] = []
   readonly outgoing = {
     executes: [],
@@ -102,11 +129,18 @@ export class Batch {
 
   async decideAll(entries: readonly Entry[]): Promise<void> {
     for (const entry of entries) {
+      const before = this.executed.length
       const work = this.#enter(entry)
       // Awaiting only where something had to be loaded keeps the common case synchronous.
       if (work) await work
+      if ('acted' in entry && entry.acted && this.#hasActedSince(before)) this.#answers.push(entry.acted)
     }
-    for (const [id, at] of this.#ready) await this.#place(id, at)
+    if (this.#counted.size > 0) await this.#count([...this.#counted])
+    for (const [id, { at, isNew }] of this.#ready) await this.#place(id, at, isNew)
+  }
+
+  #hasActedSince(before: number): boolean {
+    return this.executed.slice(before).some(({ decision }) => decision.effects.length > 0)
   }
 
   #enter(entry: Entry): Promise<void> | undefined {
@@ -116,7 +150,10 @@ export class Batch {
       case 'wake':
         return this.#wake(entry.id, entry.now)
       case 'place':
-        this.#ready.set(entry.id, entry.now)
+        this.#ready.set(entry.id, { at: entry.now, isNew: entry.isNew ?? false })
+        return
+      case 'count':
+        this.#counted.add(entry.worker)
         return
     }
   }
@@ -191,7 +228,14 @@ export class Batch {
     this.#context.dispatcher.moved(before, after)
     if (before && (before.state === 'acquired') !== (after.state === 'acquired'))
       this.outgoing.moves.push({ before, after, at: this.#now(at) })
-    if (after.state === 'pending' && after.dueAt !== null && after.dueAt <= this.#now(at)) this.#ready.set(after.id, at)
+    this.#gain(before ? handOf(before) : null, -1)
+    this.#gain(handOf(after), 1)
+    const isReady = after.state === 'pending' && after.dueAt !== null && after.dueAt <= this.#now(at)
+    if (isReady) this.#ready.set(after.id, { at, isNew: true })
+  }
+
+  #gain(worker: string | null, by: 1 | -1): void {
+    if (worker !== null) this.#gains.set(worker, (this.#gains.get(worker) ?? 0) + by)
   }
 
   async #wakeEach(ids: readonly string[], at: At): Promise<void> {
@@ -214,11 +258,32 @@ export class Batch {
     return step.kind !== 'promise.resume' || this.#transaction.covers(step.data.awaiter)
   }
 
-  async #place(id: string, at: At): Promise<void> {
+  async #place(id: string, at: At, isNew: boolean): Promise<void> {
     const task = await this.#read(() => this.#set.task(id))
-    if (task?.state !== 'pending' || task.dueAt === null || task.dueAt > this.#now(at)) return
-    const worker = this.#context.dispatcher.choose(task)
+    const now = this.#now(at)
+    if (task?.state !== 'pending' || task.dueAt === null || task.dueAt > now) return
+    const worker = await this.#choose(task, { now, isNew })
     if (worker !== undefined) await this.#decide({ kind: 'task.dispatch', data: { id, worker } }, at)
+  }
+
+  /** Whom it is offered to; whoever may be full by what other servers did is counted first. */
+  async #choose(task: TaskRow, circumstances: Circumstances): Promise<string | null | undefined> {
+    const { dispatcher } = this.#context
+    for (;;) {
+      const worker = dispatcher.choose(task, circumstances)
+      const isSure = typeof worker !== 'string' || !this.#transaction.inHand || this.#counted.has(worker)
+      const doubted = isSure ? [] : dispatcher.doubted(task, worker).filter((pid) => !this.#counted.has(pid))
+      if (doubted.length === 0) return worker
+      await this.#count(doubted)
+    }
+  }
+
+  async #count(workers: readonly string[]): Promise<void> {
+    const stored = await this.#transaction.inHand?.(workers)
+    for (const worker of workers) {
+      this.#counted.add(worker)
+      if (stored) this.#context.dispatcher.counted(worker, (stored.get(worker) ?? 0) + (this.#gains.get(worker) ?? 0))
+    }
   }
 
   async #read<T>(read: () => T): Promise<T> {

@@ -5,16 +5,21 @@
 
 import {
   executeMessage,
+  groupOf,
   type Message,
   type PromiseRow,
   parseAddress,
+  queueOf,
   revokeMessage,
+  type TaskRef,
   unblockMessage,
 } from '@resonatehq/protocol'
 import type { Store } from '@resonatehq/store'
 import type { Entry, Outgoing } from './batch.ts'
+import type { Clock } from './clock.ts'
 import type { Lane } from './lane.ts'
 import type { EngineObserver } from './observer.ts'
+import type { Hint } from './peers.ts'
 import { type Placement, queuesOf } from './placement.ts'
 import type { Platform } from './platform.ts'
 
@@ -50,6 +55,7 @@ export interface DeliveryOptions {
   readonly lane: Lane
   readonly placement: Placement
   readonly platform: Platform
+  readonly clock: Clock
   readonly observer: EngineObserver
   readonly push: Push | null
   readonly serverUrl: string
@@ -75,6 +81,9 @@ const OWED_PAGE = 200
 /** Back-off of a pushed `unblock` that was not taken: 1 s, doubling, to 60 s. */
 const PUSH_RETRY_MS = 1_000
 const PUSH_RETRY_MAX_MS = 60_000
+
+/** How long a pushed `unblock` is left to the server that owed it first. */
+const PUSH_TAKEOVER_MS = 30_000
 
 export class Delivery {
   readonly #options: DeliveryOptions
@@ -116,8 +125,18 @@ export class Delivery {
     return this.#connections.size === 0
   }
 
-  /** After a commit. */
-  dispatch({ executes, revokes, unblocks }: Outgoing): void {
+  /** The workers connected here that read a queue. */
+  readersOf(queue: string): { readonly group: string; readonly pid: string }[] {
+    const address = parseAddress(queue)
+    if (!address || address.kind === 'push') return []
+    const { group, pid } = address
+    const connected = this.#connections.get(group)
+    if (address.kind === 'any') return [...(connected?.keys() ?? [])].map((one) => ({ group, pid: one }))
+    return pid !== undefined && connected?.has(pid) ? [{ group, pid }] : []
+  }
+
+  /** After a commit. Returns what only another server can hand over. */
+  dispatch({ executes, revokes, unblocks }: Outgoing): Hint[] {
     const undone: Entry[] = []
     for (const { effect, readyAt } of executes) {
       const { id, version, address, worker } = effect
@@ -126,9 +145,17 @@ export class Delivery {
       else if (this.#sendTo(address, worker, message)) this.#told('execute', readyAt)
       else undone.push({ kind: 'input', input: { kind: 'task.withdraw', data: { id, version, worker } } })
     }
-    for (const { id, version, pid } of revokes) this.#revoke(pid, revokeMessage({ id, version }))
-    const sent = unblocks.filter(({ address, promise }) => this.#unblock(address, promise))
+    const elsewhere: Hint[] = []
+    for (const { id, version, pid } of revokes) {
+      if (!this.revoke(pid, { id, version })) elsewhere.push({ kind: 'revoke', worker: pid, id, version })
+    }
+    const sent = unblocks.filter(({ address, promise }) => {
+      const isSent = this.#unblock(address, promise)
+      if (!isSent && groupOf(address) !== null) elsewhere.push({ kind: 'owed', queue: queueOf(address) })
+      return isSent
+    })
     this.#options.lane.submit([...undone, ...sent.map(({ address, promise }) => handedOver(promise.id, address))])
+    return elsewhere
   }
 
   /** Sends what is owed to a worker that has just connected. */
@@ -164,8 +191,11 @@ export class Delivery {
   /** Pushes what is owed to URLs and is not under way already. */
   async pushOwed(): Promise<void> {
     if (!this.#options.push) return
-    const owed = await this.#options.store.unblocksPushed({ limit: OWED_PAGE })
-    for (const { row, promise } of owed) this.#unblock(row.address, promise)
+    const { store, clock } = this.#options
+    const owed = await store.unblocksPushed({ limit: OWED_PAGE })
+    // The server in whose commit it became owed pushes it; only if that one is gone it is for the others.
+    const before = store.isShared ? clock.now() - PUSH_TAKEOVER_MS : Number.POSITIVE_INFINITY
+    for (const { row, promise } of owed) if (row.createdAt <= before) this.#unblock(row.address, promise)
   }
 
   #sendTo(address: string, pid: string, message: Message): boolean {
@@ -178,9 +208,9 @@ export class Delivery {
   }
 
   #told(kind: 'execute' | 'unblock' | 'revoke', readyAt: number | null): void {
-    const { observer, platform } = this.#options
+    const { observer, clock } = this.#options
     if (readyAt === null) observer.sent(kind)
-    else observer.sent(kind, platform.now() - readyAt)
+    else observer.sent(kind, Math.max(0, clock.now() - readyAt))
   }
 
   #pushExecute(url: string, message: Message): void {
@@ -188,12 +218,13 @@ export class Delivery {
     void this.#options.push?.(url, message).then((isTaken) => isTaken && this.#told('execute', null))
   }
 
-  #revoke(pid: string, message: Message): void {
-    for (const group of this.#connections.values()) {
-      for (const { port } of group.get(pid) ?? []) {
-        if (port.revoke && port.send(message)) this.#told('revoke', null)
-      }
+  /** False: this worker is not connected here. */
+  revoke(pid: string, claim: TaskRef): boolean {
+    const connections = [...this.#connections.values()].flatMap((group) => group.get(pid) ?? [])
+    for (const { port } of connections) {
+      if (port.revoke && port.send(revokeMessage(claim))) this.#told('revoke', null)
     }
+    return connections.length > 0
   }
 
   /** True: written to a live connection. */

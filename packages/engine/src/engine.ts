@@ -19,11 +19,13 @@ import {
 import type { Store } from '@resonatehq/store'
 import type { Entry, Executed, Outgoing } from './batch.ts'
 import { Beats } from './beats.ts'
+import { Clock } from './clock.ts'
 import { type Connected, Delivery, type Push, type WorkerPort } from './delivery.ts'
 import { Health } from './health.ts'
 import { groupsNow, type InquiryParts, inquire, isInquiry, workersNow } from './inquiry.ts'
 import { Lane, type LaneLimits } from './lane.ts'
 import { type EngineObserver, type EngineStats, NO_OBSERVER, type Picture, type Vitals } from './observer.ts'
+import { type Hint, Peers } from './peers.ts'
 import { Placement, queuesOf } from './placement.ts'
 import type { Log, Platform } from './platform.ts'
 import { previewRetention, Retention, readMark, writeMark } from './retention.ts'
@@ -85,11 +87,15 @@ export interface SubmitOptions {
   readonly debugTime?: number
 }
 
-const DEFAULT_LANE: LaneLimits = { batchMax: 1_000, queueMax: 20_000 }
+const DEFAULT_LANE: LaneLimits = { batchMax: 1_000, queueMax: 20_000, bytesMax: 8 * 1024 * 1024 }
 const SWEEP_MAX_MS = 1_000
 const SWEEP_LIMIT = 500
 /** Ready tasks that are read for the workers of a queue at a time. */
 const PULL_MAX = 500
+/** Tasks that other servers made ready and unblocks that they owe, in one look. */
+const LOOK_MAX = 200
+/** Workers whose own queues are read in one look; the next ones in the next. */
+const LOOK_WORKERS = 250
 /** How often a server says that its workers live, ms. */
 const PRESENCE_EVERY_MS = 5_000
 /** Tasks of one heartbeat that are renewed in one batch. */
@@ -114,6 +120,9 @@ class StoreEngine implements Engine {
   readonly #timers: Timers
   readonly #delivery: Delivery
   readonly #retention: Retention
+  readonly #clock: Clock
+  /** Null: nobody else works on this store. */
+  readonly #peers: Peers | null
   readonly #server: string
   /** Worker connections that are open. */
   readonly #ports = new Set<WorkerPort>()
@@ -125,6 +134,8 @@ class StoreEngine implements Engine {
   readonly #pulling = new Map<string, boolean>()
   #isPaused = false
   #seenAt = 0
+  /** Where among the workers the next look begins. */
+  #lookedAt = 0
   #retainedAt = 0
 
   constructor(options: EngineOptions) {
@@ -137,7 +148,8 @@ class StoreEngine implements Engine {
     this.#beats = new Beats(() => platform.ticks())
     const scaling = options.scaling ?? DEFAULT_SCALING
     this.#sight = { store, config: machine, beats: this.#beats, holds: this.#holds, scaling }
-    const placement = new Placement({ canPush })
+    const clock = new Clock(platform)
+    const placement = new Placement({ canPush, hasPeers: () => this.#peers?.hasCompany ?? false })
     const health = new Health({ platform, log, recovered: () => void this.#recovered() })
     const lane = new Lane({
       store,
@@ -151,14 +163,26 @@ class StoreEngine implements Engine {
       committed: (outgoing, armedAt) => this.#committed(outgoing, armedAt),
       trace: options.trace,
     })
+    this.#clock = clock
     this.#placement = placement
     this.#health = health
     this.#lane = lane
+    this.#peers = !store.isShared
+      ? null
+      : new Peers({
+          hints: store.hints,
+          server: this.#server,
+          platform,
+          log,
+          heard: (hint) => this.#heard(hint),
+          look: (isComplete) => this.#look(isComplete).catch((error: unknown) => health.failed(error)),
+        })
     this.#delivery = new Delivery({
       store,
       lane,
       placement,
       platform,
+      clock,
       observer,
       push: options.push ?? null,
       serverUrl: options.serverUrl,
@@ -176,10 +200,13 @@ class StoreEngine implements Engine {
       store,
       lane,
       platform,
+      clock,
       health,
       sweepMaxMs: SWEEP_MAX_MS,
       sweepLimit: SWEEP_LIMIT,
       canPush,
+      isServed: (queue) => placement.isServed(queue),
+      missed: (queue) => this.#peers?.tell([{ kind: 'ready', queue }]),
       disconnectGraceMs: machine.disconnectGraceMs,
       presenceStaleMs: machine.presenceStaleMs,
       disconnectUptimeMs: options.disconnectUptimeMs ?? 30_000,
@@ -191,10 +218,12 @@ class StoreEngine implements Engine {
     await this.#store.open()
     await this.#timers.start()
     this.#retention.start()
+    await this.#peers?.start()
   }
 
   async stop(): Promise<void> {
     this.#placement.isPaused = true
+    await this.#peers?.stop()
     await this.#retention.stop()
     await this.#timers.stop()
     await this.#lane.drained()
@@ -274,7 +303,10 @@ class StoreEngine implements Engine {
     if (outgoing.scheduled > 0) observer?.scheduled(outgoing.scheduled)
     this.#observe(outgoing)
     for (const { schedule, text } of outgoing.notes) log.warn({ schedule }, text)
-    this.#delivery.dispatch(outgoing)
+    const elsewhere = this.#delivery.dispatch(outgoing)
+    const { hints, left } = this.#placement.takeNews()
+    this.#peers?.tell([...elsewhere, ...hints])
+    for (const { id, at } of left) this.#placeLater(id, at)
     for (const queue of this.#placement.takeRelieved()) this.#pull(queue)
     if (armedAt !== null && !this.#isPaused) this.#timers.arm(armedAt)
   }
@@ -297,6 +329,72 @@ class StoreEngine implements Engine {
       const kind = id === origin ? 'workflow' : hasTask(tags) ? 'task' : 'promise'
       observer.settled(kind, state, (settledAt ?? createdAt) - createdAt)
     }
+  }
+
+  /** A task that was left to another server: whoever wants it may have it now. */
+  #placeLater(id: string, at: number): void {
+    const delayMs = Math.max(0, at - this.#clock.now()) + 1
+    this.#options.platform.timer(delayMs, () => this.#lane.submit([{ kind: 'place', id, isNew: true }]))
+  }
+
+  /** Another server says that there is something to look at. */
+  #heard(hint: Hint): void {
+    switch (hint.kind) {
+      case 'ready':
+        if (this.#placement.isServed(hint.queue)) this.#pull(hint.queue)
+        return
+      case 'returned':
+        if (this.#placement.isConnected(hint.worker)) this.#pull(hint.queue)
+        return
+      case 'owed':
+        this.#catchUp(hint.queue)
+        return
+      case 'hand':
+        if (this.#placement.changed(hint.worker)) this.#lane.submit([{ kind: 'count', worker: hint.worker }])
+        return
+      case 'revoke':
+        this.#delivery.revoke(hint.worker, { id: hint.id, version: hint.version })
+    }
+  }
+
+  /** What other servers have left for the workers connected here, whether they told or not. */
+  async #look(isComplete: boolean): Promise<void> {
+    if (this.#isPaused) return
+    this.#lane.submit(this.#placement.suspects().map((worker): Entry => ({ kind: 'count', worker })))
+    const workers = [...this.#placement.workers()]
+    const begins = isComplete
+      ? [...Array(Math.ceil(workers.length / LOOK_WORKERS)).keys()].map((page) => page * LOOK_WORKERS)
+      : [this.#nextLook(workers.length)]
+    for (const begin of begins) await this.#lookFor(workers.slice(begin, begin + LOOK_WORKERS))
+  }
+
+  #nextLook(workers: number): number {
+    const begin = this.#lookedAt < workers ? this.#lookedAt : 0
+    this.#lookedAt = begin + LOOK_WORKERS
+    return begin
+  }
+
+  async #lookFor(workers: readonly { readonly group: string; readonly pid: string }[]): Promise<void> {
+    const queues = [...new Set(workers.flatMap(queuesOf))]
+    const open = queues.filter((queue) => this.#placement.room(queue, 1) > 0)
+    const now = await this.#store.now()
+    const ready = open.length === 0 ? [] : await this.#store.ready({ queues: open, now, limit: LOOK_MAX })
+    for (const queue of new Set(ready.map((task) => task.queue))) this.#pull(queue)
+    const heeding = workers.filter((worker) => !this.#delivery.isBehind(worker))
+    const own = [...new Set(heeding.flatMap(queuesOf))]
+    const owed = own.length === 0 ? [] : await this.#store.unblocks({ queues: own, limit: LOOK_MAX })
+    for (const queue of new Set(owed.map(({ row }) => row.queue))) this.#catchUp(queue)
+  }
+
+  /** Sends what is owed to the readers of a queue. */
+  #catchUp(queue: string): void {
+    // Any of them may be told what is owed to any.
+    const [reader] = this.#delivery.readersOf(queue).filter((worker) => !this.#delivery.isBehind(worker))
+    if (reader) this.#sendOwed(reader)
+  }
+
+  #sendOwed(worker: { readonly group: string; readonly pid: string }): void {
+    void this.#delivery.catchUp(worker).catch((error: unknown) => this.#health.failed(error))
   }
 
   report(pid: string, vitals: Vitals): void {
@@ -348,8 +446,7 @@ class StoreEngine implements Engine {
   /** A connection that was full has room again. */
   #refill(port: WorkerPort): void {
     for (const queue of this.#placement.drained(port)) this.#pull(queue)
-    if (!this.#delivery.isBehind(port)) return
-    void this.#delivery.catchUp(port).catch((error: unknown) => this.#health.failed(error))
+    if (this.#delivery.isBehind(port)) this.#sendOwed(port)
   }
 
   #farewell(port: WorkerPort): void {
@@ -367,7 +464,7 @@ class StoreEngine implements Engine {
     }
     this.#lane.submit([left, ...withdrawn])
     const graceMs = (this.#options.machine ?? DEFAULT_CONFIG).disconnectGraceMs
-    if (!this.#isPaused && graceMs > 0) this.#timers.arm(this.#options.platform.now() + graceMs + 1)
+    if (!this.#isPaused && graceMs > 0) this.#timers.arm(this.#clock.now() + graceMs + 1)
   }
 
   /** Offers what waits in a queue, as long as there is room; one reader of a queue at a time, asked again is read again. */

@@ -4,7 +4,16 @@
 // `queueMax` requests are refused with 503; the server's own steps are few and always taken. L5. While the store fails nobody
 // waits longer than one batch takes to fail: with it everything that waits is refused.
 
-import { type Answer, addFootprint, type Changes, type Input, type MachineConfig, Needs } from '@resonatehq/protocol'
+import {
+  type Answer,
+  addFootprint,
+  type Changes,
+  type Input,
+  lockName,
+  type MachineConfig,
+  Needs,
+  type Value,
+} from '@resonatehq/protocol'
 import { LostRace, type Store, type Transaction } from '@resonatehq/store'
 import { Batch, type Dispatcher, type Entry, type Executed, type Outgoing, Uncovered } from './batch.ts'
 import type { Health } from './health.ts'
@@ -16,6 +25,8 @@ export interface LaneLimits {
   readonly batchMax: number
   /** Requests that wait for their batch. */
   readonly queueMax: number
+  /** Payload of one batch, UTF-16 units. */
+  readonly bytesMax: number
 }
 
 export interface LaneOptions {
@@ -158,20 +169,31 @@ export class Lane {
   }
 
   #take(): Group[] {
-    const { batchMax } = this.#options.limits
+    const { batchMax, bytesMax } = this.#options.limits
+    const { locksMax } = this.#options.store
+    const names = new Set<string>()
     let count = 0
     let size = 0
+    let bytes = 0
     for (const { entries, isBarrier } of this.#queue) {
       // What runs between two batches takes its time as well, so it counts as an entry.
-      const weight = Math.max(entries.length, 1)
-      if (count > 0 && size + weight > batchMax) break
+      size += Math.max(entries.length, 1)
+      for (const entry of entries) bytes += bytesOf(entry)
+      if (locksMax !== undefined) this.#addLockNames(names, entries)
+      if (count > 0 && (size > batchMax || bytes > bytesMax || names.size > (locksMax ?? names.size))) break
       count++
-      size += weight
       if (isBarrier) break
     }
     const groups = this.#queue.splice(0, count)
     for (const { entries } of groups) this.#waiting -= entries.length
     return groups
+  }
+
+  #addLockNames(names: Set<string>, entries: readonly Entry[]): void {
+    const { ids, schedules } = this.#needsOf(entries)
+    for (const id of ids) names.add(lockName(id))
+    // A space is in no id.
+    for (const id of schedules) names.add(`schedule ${id}`)
   }
 
   async #execute(groups: readonly Group[]): Promise<void> {
@@ -194,7 +216,7 @@ export class Lane {
     const needs = new Needs()
     for (const entry of entries) {
       if (entry.kind === 'input') this.#addFootprint(needs, entry.input)
-      else needs.ids.add(entry.id)
+      else if (entry.kind !== 'count') needs.ids.add(entry.id)
       if (entry.kind === 'wake') needs.waiters.add(entry.id)
     }
     return needs
@@ -281,6 +303,20 @@ const OWED_MAX = 10_000
 
 /** How often a batch is begun again after another server won. */
 const RACES_MAX = 5
+
+/** What makes an entry large: the values that it carries. */
+function bytesOf(entry: Entry): number {
+  if (entry.kind !== 'input') return 0
+  const { data } = entry.input as { readonly data: Payload & { readonly action?: { readonly data: Payload } } }
+  // Whatever else it is, it is refused, or fails, when it is decided.
+  const payload: Payload | undefined = data?.action?.data ?? data
+  return (payload?.param?.data?.length ?? 0) + (payload?.value?.data?.length ?? 0)
+}
+
+interface Payload {
+  readonly param?: Value
+  readonly value?: Value
+}
 
 /** The earliest instant at which something that this batch wrote becomes due. */
 function armedAt({ promises, tasks, schedules }: Changes): number | null {

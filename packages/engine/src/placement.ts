@@ -3,10 +3,14 @@
 // chosen, ties in turn; a worker that let an offer lapse goes last until it is heard from. P3. `any@group/pid`, and the
 // worker that ran a task before, are preferred while they have room. P4. A task that nobody can take stays where it is:
 // in the store, and its queue is remembered as having a backlog.
+// Where several servers share a store, requests to others change what the workers connected here have in hand, so: P5. A
+// worker near its capacity is counted in the transaction that gives it more. P6. A task that another server's worker should
+// get back is left to it for a moment. P7. What others must know is gathered (`takeNews`) and told after the commit.
 
-import { handOf, parseAddress, type TaskRow } from '@resonatehq/protocol'
-import type { Dispatcher } from './batch.ts'
+import { groupOf, handOf, parseAddress, type TaskRow } from '@resonatehq/protocol'
+import type { Circumstances, Dispatcher } from './batch.ts'
 import type { WorkerStats } from './observer.ts'
+import type { Hint } from './peers.ts'
 
 interface Worker {
   readonly group: string
@@ -28,9 +32,37 @@ type Newcomer = Pick<Worker, 'group' | 'pid' | 'capacity'>
 interface Hand {
   /** Offered or acquired. */
   count: number
-  /** Task id → version of what is offered and not acquired. */
-  readonly offers: Map<string, number>
+  /** What is offered and not acquired, as far as this server knows, oldest first. */
+  readonly offers: Map<string, Offer>
+  /** Another server has told that it changed. */
+  isStale: boolean
 }
+
+interface Offer {
+  readonly version: number
+  /** When it lapses. */
+  readonly dueAt: number
+}
+
+export interface PlacementOptions {
+  readonly canPush: boolean
+  /** Other servers of this store would hear what they are told. */
+  readonly hasPeers?: () => boolean
+}
+
+/** What happened in batches that other servers, or a later look, must see to. */
+export interface News {
+  readonly hints: readonly Hint[]
+  /** Tasks left to other servers until `at`, the store's clock. */
+  readonly left: readonly { readonly id: string; readonly at: number }[]
+}
+
+/** P6: how long, ms. */
+const LEFT_MS = 25
+/** Workers that are counted at once. */
+const COUNTED_MAX = 32
+/** Room from which a worker is near its capacity, where that is small. */
+const NEAR = 8
 
 export class Placement implements Dispatcher {
   readonly #groups = new Map<string, Map<string, Worker>>()
@@ -39,12 +71,17 @@ export class Placement implements Dispatcher {
   /** Queues whose backlog somebody may be able to take again, since the last `takeRelieved`. */
   readonly #relieved = new Set<string>()
   readonly #canPush: boolean
+  readonly #hasPeers: () => boolean
+  /** By their text, so that each is told once. */
+  readonly #hints = new Map<string, Hint>()
+  #left: { id: string; at: number }[] = []
   #turn = 0
   /** Nothing is offered while paused. */
   isPaused = false
 
-  constructor({ canPush }: { readonly canPush: boolean }) {
+  constructor({ canPush, hasPeers = () => false }: PlacementOptions) {
     this.#canPush = canPush
+    this.#hasPeers = hasPeers
   }
 
   *workers(): Generator<WorkerStats> {
@@ -58,7 +95,7 @@ export class Placement implements Dispatcher {
   /** A worker connected, and this many tasks are in its hands by the store's account. */
   add({ group, pid, capacity }: Newcomer, inHand: number): void {
     const workers = this.#groups.get(group) ?? new Map<string, Worker>()
-    const hand = this.#hands.get(pid) ?? { count: 0, offers: new Map() }
+    const hand = this.#hands.get(pid) ?? { count: 0, offers: new Map(), isStale: false }
     hand.count = inHand
     this.#hands.set(pid, hand)
     workers.set(pid, { group, pid, capacity, turn: this.#turn++, isLate: false, isStalled: false, hand })
@@ -71,7 +108,7 @@ export class Placement implements Dispatcher {
     workers?.delete(pid)
     if (workers?.size === 0) this.#groups.delete(group)
     const isElsewhere = [...this.#groups.values()].some((others) => others.has(pid))
-    const offers = [...(this.#hands.get(pid)?.offers ?? [])].map(([id, version]) => ({ id, version }))
+    const offers = [...(this.#hands.get(pid)?.offers ?? [])].map(([id, { version }]) => ({ id, version }))
     if (!isElsewhere) this.#hands.delete(pid)
     return offers
   }
@@ -106,6 +143,75 @@ export class Placement implements Dispatcher {
     this.#backlog.add(queue)
   }
 
+  /** P7. */
+  takeNews(): News {
+    const news = { hints: [...this.#hints.values()], left: this.#left }
+    this.#hints.clear()
+    this.#left = []
+    return news
+  }
+
+  #tell(key: string, hint: Hint): void {
+    if (this.#hasPeers()) this.#hints.set(key, hint)
+  }
+
+  /** Somebody connected here reads this queue. */
+  isServed(queue: string): boolean {
+    return !this.#readers(queue).next().done
+  }
+
+  isConnected(pid: string): boolean {
+    return this.#hands.has(pid)
+  }
+
+  /** What a worker has in hand was changed elsewhere. True: it should be counted now, because it could take more. */
+  changed(pid: string): boolean {
+    const hand = this.#hands.get(pid)
+    if (!hand) return false
+    hand.isStale = true
+    return this.#isMissed(pid)
+  }
+
+  /** It has no room by the count that is known, and something waits for it. */
+  #isMissed(pid: string): boolean {
+    for (const [group, workers] of this.#groups) {
+      const worker = workers.get(pid)
+      if (!worker || hasRoom(worker, worker.hand.count)) continue
+      if (queuesOf({ group, pid }).some((queue) => this.#backlog.has(queue))) return true
+    }
+    return false
+  }
+
+  /** Workers whose count should be looked up: something waits for them, or it changed elsewhere. A bounded number. */
+  suspects(): string[] {
+    const suspects: string[] = []
+    for (const [pid, { isStale }] of this.#hands) {
+      if (suspects.length >= COUNTED_MAX) break
+      if (isStale || this.#isMissed(pid)) suspects.push(pid)
+    }
+    return suspects
+  }
+
+  /** P5. */
+  doubted(task: TaskRow, chosen: string): string[] {
+    const workers = this.#groups.get(groupOf(task.address) ?? '')
+    const worker = workers?.get(chosen)
+    if (!workers || !worker || !isNearFull(worker)) return []
+    // Those that would be next, so that not each of them costs a round trip.
+    const others = [...workers.values()].filter((other) => isNearFull(other) && hasRoom(other, other.hand.count))
+    const next = others.sort((a, b) => a.hand.count - b.hand.count || a.turn - b.turn).slice(0, COUNTED_MAX)
+    return [...new Set([chosen, ...next.map(({ pid }) => pid)])]
+  }
+
+  counted(pid: string, inHand: number): void {
+    const hand = this.#hands.get(pid)
+    if (!hand) return
+    hand.isStale = false
+    const isLess = inHand < hand.count
+    hand.count = inHand
+    if (isLess) this.#relieve(pid)
+  }
+
   /** How many more tasks the readers of this queue can take, up to `max`. */
   room(queue: string, max: number): number {
     let room = 0
@@ -126,17 +232,30 @@ export class Placement implements Dispatcher {
     else yield* [workers?.get(address.pid)].filter((worker) => worker !== undefined)
   }
 
-  choose(task: TaskRow): string | null | undefined {
+  choose(task: TaskRow, { now, isNew }: Circumstances): string | null | undefined {
     if (this.isPaused) return undefined
     const address = parseAddress(task.address)
     if (address?.kind === 'push') return this.#canPush ? null : undefined
+    if (address && this.#isLeft(task, address, now)) return undefined
     const worker = address && this.#best(task, address)
     if (worker) {
       worker.turn = this.#turn++
       return worker.pid
     }
     this.#backlog.add(task.queue)
+    if (isNew) this.#tell(`ready ${task.queue}`, { kind: 'ready', queue: task.queue })
     return undefined
+  }
+
+  /** P6. */
+  #isLeft(task: TaskRow, { group, pid }: { group: string; pid?: string }, now: number): boolean {
+    const favourite = isShunned(task) ? undefined : (task.worker ?? pid)
+    const until = (task.dueAt ?? now) + LEFT_MS
+    if (favourite === undefined || until <= now || this.#groups.get(group)?.has(favourite)) return false
+    if (!this.#hasPeers()) return false
+    this.#left.push({ id: task.id, at: until })
+    this.#tell(`returned ${task.queue} ${favourite}`, { kind: 'returned', queue: task.queue, worker: favourite })
+    return true
   }
 
   #best(task: TaskRow, { kind, group, pid }: { kind: 'any' | 'uni'; group: string; pid?: string }): Worker | null {
@@ -146,13 +265,13 @@ export class Placement implements Dispatcher {
     const late = hasLapsed && task.worker !== null ? workers.get(task.worker) : undefined
     if (late) late.isLate = true
     if (kind === 'uni') return this.#withRoom(workers.get(pid as string), task)
-    const isShunned = hasLapsed || task.released > 0 || task.lost > 0
-    const favourite = workers.get(isShunned || task.worker === null ? (pid ?? '') : task.worker)
-    if (favourite && !favourite.isLate && favourite.pid !== (isShunned ? task.worker : null)) {
+    const shunned = isShunned(task) ? task.worker : null
+    const favourite = workers.get(shunned !== null || task.worker === null ? (pid ?? '') : task.worker)
+    if (favourite && !favourite.isLate && favourite.pid !== shunned) {
       const preferred = this.#withRoom(favourite, task)
       if (preferred) return preferred
     }
-    return this.#leastLoaded(workers.values(), task, isShunned ? task.worker : null)
+    return this.#leastLoaded(workers.values(), task, shunned)
   }
 
   /** Runs over a whole group for every task, so it makes nothing on its way. */
@@ -185,19 +304,20 @@ export class Placement implements Dispatcher {
 
   #drop(pid: string, task: TaskRow, to: string | null): void {
     const hand = this.#hands.get(pid)
-    if (!hand) return
-    hand.offers.delete(task.id)
+    hand?.offers.delete(task.id)
     if (to === pid) return
+    if (!hand) return this.#tell(`hand ${pid}`, { kind: 'hand', worker: pid })
     hand.count--
     this.#relieve(pid)
   }
 
   #take(pid: string, task: TaskRow, from: string | null): void {
     const hand = this.#hands.get(pid)
-    if (!hand) return
+    if (!hand) return from === pid ? undefined : this.#tell(`hand ${pid}`, { kind: 'hand', worker: pid })
     if (from !== pid) hand.count++
-    if (task.state === 'pending') hand.offers.set(task.id, task.version)
-    else this.#heard(pid)
+    if (task.state !== 'pending') return this.#heard(pid)
+    hand.offers.set(task.id, { version: task.version, dueAt: task.dueAt ?? 0 })
+    forgetLapsed(hand.offers, task.offeredAt ?? 0)
   }
 
   #heard(pid: string): void {
@@ -220,6 +340,23 @@ export class Placement implements Dispatcher {
 /** Tasks in hand without one that `holder` has: an offer that lapsed may go to the same worker again. */
 function inHandOf({ hand, pid }: Worker, holder: string | null): number {
   return pid === holder ? hand.count - 1 : hand.count
+}
+
+/** Offered in vain, given back or lost: not to the same worker again while others have room. */
+function isShunned({ offeredAt, released, lost }: TaskRow): boolean {
+  return offeredAt !== null || released > 0 || lost > 0
+}
+
+/** Those that were acquired through another server would stay for ever. */
+function forgetLapsed(offers: Map<string, Offer>, now: number): void {
+  for (const [id, { dueAt }] of offers) {
+    if (dueAt > now) return
+    offers.delete(id)
+  }
+}
+
+function isNearFull({ capacity, hand }: Worker): boolean {
+  return capacity !== null && capacity - hand.count <= Math.max(capacity >> 1, NEAR)
 }
 
 function hasRoom({ isStalled, capacity }: Worker, inHand: number): boolean {

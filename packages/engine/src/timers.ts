@@ -1,11 +1,14 @@
 // Time. Sleeps until the next instant at which something is due, then submits the steps that are due: timeouts, wakes,
 // lease ends, schedules, tasks that became ready, workers that went away. Steps re-check themselves, so a timer may be
 // late, early or doubled. It never sleeps longer than `sweepMaxMs`, because other servers arm timers too.
+// Where several servers look at once, one does the work and the others have locked and read for nothing: whoever finds that
+// nothing came of its steps looks a little later from then on, and at once again when something did.
 
 import type { Step } from '@resonatehq/protocol'
 import { WORKER_FORGET_MS } from '@resonatehq/protocol'
 import type { DueMark, Store } from '@resonatehq/store'
 import type { Entry } from './batch.ts'
+import type { Clock } from './clock.ts'
 import type { Health } from './health.ts'
 import type { Lane } from './lane.ts'
 import type { Platform } from './platform.ts'
@@ -14,6 +17,7 @@ export interface TimersOptions {
   readonly store: Store
   readonly lane: Lane
   readonly platform: Platform
+  readonly clock: Clock
   readonly health: Health
   /** Longest sleep between two looks at the store, ms. */
   readonly sweepMaxMs: number
@@ -24,9 +28,18 @@ export interface TimersOptions {
   /** How long this server must have been up before it ends the leases of workers without a connection, ms. */
   readonly disconnectUptimeMs: number
   readonly canPush: boolean
+  /** Whether a worker of this server could take a task of this queue, which has just become due. */
+  readonly isServed: (queue: string) => boolean
+  /** One of this queue has become due, and nobody here could take it. */
+  readonly missed: (queue: string) => void
   /** After each look: what else is checked from time to time. */
   readonly swept: (now: number) => Promise<void>
 }
+
+/** Most that a server that was too late stays behind the others, ms. */
+const BEHIND_MAX_MS = 30
+/** Longer than this between two looks: this process was not running, ms. */
+const FROZEN_MS = 5_000
 
 export class Timers {
   readonly #options: TimersOptions
@@ -36,8 +49,12 @@ export class Timers {
   #isStopped = true
   /** Tasks up to here were looked at when they became ready. */
   #ripe: DueMark = { at: 0, id: '' }
+  /** The last look did not get as far as the present. */
+  #isRipeMore = false
   #startedAt = 0
   #forgottenAt = 0
+  #sweptAt = 0
+  #behindMs = 0
 
   constructor(options: TimersOptions) {
     this.#options = options
@@ -47,8 +64,10 @@ export class Timers {
     this.#isStopped = false
     // What was due before is read queue by queue, as workers connect; pushed targets are swept.
     const now = await this.#options.store.now()
+    this.#options.clock.saw(now)
     this.#ripe = behind(now)
     this.#startedAt = now
+    this.#sweptAt = now
     this.arm(now)
   }
 
@@ -65,7 +84,7 @@ export class Timers {
     if (this.#isStopped || at >= this.#wakeAt) return
     this.#wakeAt = at
     this.#cancel?.()
-    const delayMs = Math.min(Math.max(at - this.#options.platform.now(), 0), this.#options.sweepMaxMs)
+    const delayMs = Math.min(Math.max(at + this.#behindMs - this.#options.clock.now(), 0), this.#options.sweepMaxMs)
     this.#cancel = this.#options.platform.timer(delayMs, () => this.#fire())
   }
 
@@ -79,16 +98,20 @@ export class Timers {
   }
 
   async #sweep(): Promise<void> {
-    const { store, platform, health, sweepMaxMs } = this.#options
+    const { store, clock, health, sweepMaxMs } = this.#options
     try {
       const now = await store.now()
+      clock.saw(now)
+      // Whoever slept knows no more of workers than whoever has just started.
+      if (now - this.#sweptAt > FROZEN_MS) this.#startedAt = now
+      this.#sweptAt = now
       const isMore = await this.#fireDue(now)
       await this.#options.swept(now)
       const nextAt = isMore ? now : ((await store.nextDueAt(now)) ?? Number.POSITIVE_INFINITY)
       this.#rearm(Math.min(nextAt, now + sweepMaxMs))
     } catch (error) {
       health.failed(error)
-      this.#rearm(platform.now() + sweepMaxMs)
+      this.#rearm(clock.now() + sweepMaxMs)
     }
   }
 
@@ -100,10 +123,19 @@ export class Timers {
 
   /** Submits what is due at `now` and waits until it is committed. True: there may be more. */
   async #fireDue(now: number): Promise<boolean> {
-    const { lane, sweepLimit } = this.#options
+    const { lane, platform, sweepLimit } = this.#options
     const entries = await this.due(now)
+    let dated = 0
+    let acted = 0
+    const watched = entries.map((entry) => {
+      if (!isDated(entry)) return entry
+      dated++
+      return { ...entry, acted: () => void acted++ }
+    })
+    const isCommitted = await lane.settled(watched)
+    if (isCommitted && dated > 0) this.#behindMs = acted > 0 ? 0 : platform.random() * BEHIND_MAX_MS
     // A store that fails is asked again after a while, not at once.
-    return (await lane.settled(entries)) && entries.length >= sweepLimit
+    return isCommitted && (entries.length >= sweepLimit || this.#isRipeMore)
   }
 
   /** The entries for all that is due at `now`, a bounded number. `at`: debug time. */
@@ -126,11 +158,14 @@ export class Timers {
     const { store, sweepLimit: limit } = this.#options
     const ripened = await store.ripened({ after: this.#ripe, until: now, limit })
     const last = ripened.at(limit - 1)
+    this.#isRipeMore = last !== undefined
     if (last) this.#ripe = { at: last.dueAt as number, id: last.id }
     else if (now >= this.#ripe.at) this.#ripe = behind(now)
+    const [served, missed] = partition(ripened, ({ queue }) => this.#options.isServed(queue))
+    for (const queue of new Set(missed.map((task) => task.queue))) this.#options.missed(queue)
     // Without a transport for them nobody takes them, and they would be looked at again and again.
     const pushed = this.#options.canPush ? await store.readyPushed({ now, limit }) : []
-    const ids = new Set([...ripened, ...pushed].map((task) => task.id))
+    const ids = new Set([...served, ...pushed].map((task) => task.id))
     return [...ids].map((id): Entry => ({ kind: 'place', id }))
   }
 
@@ -156,6 +191,16 @@ export class Timers {
     const pids = await store.forgettable({ seenBefore: now - WORKER_FORGET_MS, limit })
     return pids.map((pid): Entry => ({ kind: 'input', input: { kind: 'worker.forget', data: { pid } } }))
   }
+}
+
+/** A step whose instant is in its row, so that all servers submit it at once. */
+function isDated(entry: Entry): entry is Extract<Entry, { kind: 'wake' | 'input' }> {
+  if (entry.kind === 'wake') return true
+  return entry.kind === 'input' && (entry.input.kind === 'task.expire' || entry.input.kind === 'schedule.fire')
+}
+
+function partition<T>(items: readonly T[], isFirst: (item: T) => boolean): [T[], T[]] {
+  return [items.filter(isFirst), items.filter((item) => !isFirst(item))]
 }
 
 /** Behind all that is due up to `now`: no id is empty. */

@@ -24,6 +24,11 @@ export interface Transaction {
   covers(id: string): boolean
   /** Further rows under the locks that are held. Call only for ids that are covered, and for reads that lock nothing. */
   load(needs: Needs): Promise<Loaded>
+  /**
+   * How many tasks each of these workers has in hand, offered or acquired, whether an offer has lapsed or not; without what
+   * this transaction is going to write. Absent: nobody else writes to this store, and whoever does can keep count.
+   */
+  inHand?(workers: readonly string[]): Promise<ReadonlyMap<string, number>>
   /** Writes all changes, or none. Ends the transaction either way. */
   commit(changes: Changes): Promise<void>
   /** Ends the transaction, where it has not ended. Whatever failed, this is called or `commit` was. */
@@ -84,7 +89,27 @@ export interface StoreStats {
   readonly connections?: { readonly open: number; readonly idle: number; readonly waiting: number }
 }
 
+/**
+ * How the servers of one store tell each other that there is something to look at. Hints only: one may be lost, late or
+ * doubled, so whoever hears one looks at the rows.
+ */
+export interface Hints {
+  /** Longest text, bytes of UTF-8. */
+  readonly bytesMax: number
+  /** Tells every server that listens, this one too. Outside of any transaction, and without waiting for a disk. */
+  tell(text: string): Promise<void>
+  /**
+   * Hears what is told from now on. `broken` is called once where that ends by itself: listen again. Resolves when it
+   * hears, with what ends it; rejects where it cannot.
+   */
+  listen(heard: (text: string) => void, broken: (error: Error) => void): Promise<() => void>
+}
+
 export interface Store {
+  /** Other processes write to it too. */
+  readonly isShared?: boolean
+  /** Absent, where it is shared: it has to be looked at from time to time. */
+  readonly hints?: Hints
   /** Distinct lock names (`lockName` of the ids) that a batch should stay below. Absent: any number. */
   readonly locksMax?: number
   /** Connects, migrates. Rejects with a message for people. */
