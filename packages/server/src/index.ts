@@ -8,10 +8,13 @@ export { createLogger, type Logger, type LogOptions, prettyLine, silentLogger } 
 export { METRICS, metricsPage } from './metrics.ts'
 export { nearest } from './nearest.ts'
 export { nodePlatform } from './platform.ts'
+export { type Child, childProcess } from './processes/child.ts'
+export { createProcesses } from './processes/primary.ts'
 export {
   type Addresses,
   createServer,
   type Server,
   type ServerParts,
 } from './server.ts'
+export { openTracing, type Tracing } from './tracing.ts'
 export { VERSION } from './version.ts'

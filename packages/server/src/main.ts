@@ -4,10 +4,12 @@
 
 import { existsSync, readFileSync } from 'node:fs'
 import { configHelp, hasFiles, loadConfig, readFlags } from './config.ts'
-import { openEngine } from './engine.ts'
 import { createLogger } from './log.ts'
 import { nodePlatform } from './platform.ts'
-import { createServer } from './server.ts'
+import { type Child, childProcess } from './processes/child.ts'
+import { createProcesses } from './processes/primary.ts'
+import { createServer, type Server } from './server.ts'
+import { openTracing } from './tracing.ts'
 
 const FILE = 'resonate.toml'
 
@@ -23,30 +25,52 @@ async function main(args: readonly string[]): Promise<void> {
   const loaded = loadConfig({ flags: parsed.flags, env: process.env, file })
   if ('problems' in loaded) return fail(loaded.problems)
   const { config } = loaded
-  const logger = createLogger({ level: config.level, format: config['observability.log_format'] })
-  const server = createServer(config, { platform: nodePlatform(), logger, openEngine, node: process.versions.node })
+  const child = childProcess()
+  const fields = child ? { process: child.number } : {}
+  const logger = createLogger({
+    level: config.level,
+    levels: config['observability.log_levels'],
+    format: config['observability.log_format'],
+    fields,
+  })
+  const parts = { platform: nodePlatform(), logger, node: process.versions.node }
+  const isPrimary = config['server.processes'] > 1 && child === null
+  let server: Server
   try {
-    await server.start()
+    server = isPrimary
+      ? createProcesses(config, parts)
+      : createServer(config, {
+          ...parts,
+          tracing: await openTracing(process.env),
+          ...(child && { gather: child.gather }),
+        })
+    const addresses = await server.start()
+    child?.ready(addresses)
   } catch (error) {
     logger.debug({ err: error }, 'Start failed')
     return fail([error instanceof Error ? error.message : String(error)])
   }
-  stopOnSignal(() => server.stop())
+  stopOnSignal(() => server.stop(), child)
+  child?.onReload(() => server.reload())
   // Without a file to read again the signal means what it always does: the terminal is gone.
   if (hasFiles(config)) process.on('SIGHUP', () => server.reload())
 }
 
 /** The first signal stops in good order, a second one at once. */
-function stopOnSignal(stop: () => Promise<void>): void {
+function stopOnSignal(stop: () => Promise<void>, child: Child | null): void {
   let stopping = false
-  const onSignal = (): void => {
-    if (stopping) process.exit(1)
+  const stopOnce = (): void => {
     stopping = true
     stop().then(
       () => process.exit(0),
       (error) => fail([`Stopped in disorder: ${error}`]),
     )
   }
+  const onSignal = (): void => {
+    if (stopping) process.exit(1)
+    stopOnce()
+  }
+  child?.onStop(() => stopping || stopOnce())
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, onSignal)
 }
 

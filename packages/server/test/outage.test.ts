@@ -115,11 +115,15 @@ async function connectWorker(t: TestContext, url: string): Promise<{ received: s
   const ended = new AbortController()
   t.after(() => ended.abort())
   const response = await fetch(`${url}/poll/g/w`, { signal: ended.signal })
-  const reader = (response.body as ReadableStream<Uint8Array>).pipeThrough(new TextDecoderStream()).getReader()
+  const reader = (response.body as ReadableStream<Uint8Array>).getReader()
+  const decoder = new TextDecoder()
+  let text = ''
   const received: string[] = []
   const next = async () => {
-    const { value = '' } = await reader.read()
-    for (const [, id] of value.matchAll(/"task":\{"id":"([^"]+)"/g)) received.push(id as string)
+    const { value } = await reader.read()
+    const lines = (text + decoder.decode(value, { stream: true })).split('\n')
+    text = lines.pop() ?? ''
+    for (const [, id] of lines.join('\n').matchAll(/"task":\{"id":"([^"]+)"/g)) received.push(id as string)
   }
   return { received, next }
 }

@@ -68,20 +68,40 @@ function namedStore(flags: Flags): Config['storage.type'] | null {
 }
 
 async function serve(io: Io, flags: Flags): Promise<void> {
-  const { createLogger, createServer, hasFiles, nodePlatform, openEngine, storageText } = await import(
-    '@resonatehq/server'
-  )
+  const {
+    childProcess,
+    createLogger,
+    createProcesses,
+    createServer,
+    hasFiles,
+    nodePlatform,
+    openTracing,
+    storageText,
+  } = await import('@resonatehq/server')
   const config = await configure(io, flags)
+  const child = childProcess()
   const format = config['observability.log_format']
   const logger = createLogger({
     level: config.level,
+    levels: config['observability.log_levels'],
     format: format === 'auto' ? (io.stdout.isTTY ? 'pretty' : 'json') : format,
     write: (line) => io.stdout.write(line),
+    ...(child && { fields: { process: child.number } }),
   })
-  const server = createServer(config, { platform: nodePlatform(), logger, openEngine, node: io.nodeVersion })
-  const stopping = stopSignals(io)
-  const addresses = await server.start().catch((fault) => refuseToStart(fault, logger))
-  io.stderr.write(welcome(io, addresses, storageText(config, io.fullPath)))
+  const parts = { platform: nodePlatform(), logger, node: io.nodeVersion }
+  const isPrimary = config['server.processes'] > 1 && child === null
+  const tracing = isPrimary ? undefined : await openTracing(io.env).catch((fault) => refuseToStart(fault, logger))
+  const server = isPrimary
+    ? createProcesses(config, parts)
+    : createServer(config, { ...parts, tracing, ...(child && { gather: child.gather }) })
+  const stopping = Promise.race([stopSignals(io), new Promise<void>((resolve) => child?.onStop(resolve))])
+  const addresses = await server.start().catch((fault) => {
+    child?.leave()
+    return refuseToStart(fault, logger)
+  })
+  if (child) child.ready(addresses)
+  else io.stderr.write(welcome(io, addresses, storageText(config, io.fullPath)))
+  child?.onReload(() => server.reload())
   // Without a file to read again the signal means what it always does: the terminal is gone.
   if (hasFiles(config)) io.onReloadSignal(() => server.reload())
   await stopping
