@@ -269,6 +269,8 @@ export function createListener(parts: ListenParts): Listener {
 
 export interface MetricsSource {
   text(): Promise<string>
+  /** What a group is scaled by. Null: the store does not answer. */
+  demand(group: string): Promise<object | null>
   readonly contentType: string
 }
 
@@ -280,9 +282,13 @@ export interface MetricsSecret {
 /** The metrics on a port of their own, so that they can be kept from where the API is open to. */
 export function createMetricsListener(config: Config, metrics: MetricsSource, secret: MetricsSecret): Listener {
   const answerTo = async ({ url, method, headers }: IncomingMessage): Promise<HttpResponse> => {
-    if (splitUrl(url ?? '/')[0] !== '/metrics' || method !== 'GET') return errorOf(404, 'Only GET /metrics is here')
+    const [path] = splitUrl(url ?? '/')
+    const group = groupOf(path)
+    if ((path !== '/metrics' && group === null) || method !== 'GET')
+      return errorOf(404, 'Only GET /metrics and GET /scaling/{group} are here')
     if (!secret.isBrought(bearerOf(headers.authorization)))
       return errorOf(401, 'Scrapes need the token of observability.metrics_token_file: Authorization: Bearer')
+    if (group !== null) return demandAnswer(await metrics.demand(group))
     return { status: 200, headers: { 'content-type': metrics.contentType }, body: await metrics.text() }
   }
   const server = createServerOf(
@@ -306,6 +312,24 @@ export function createMetricsListener(config: Config, metrics: MetricsSource, se
         server.closeAllConnections()
       }),
   }
+}
+
+const SCALING_PATH = '/scaling/'
+
+/** The group that a path asks for. Null: none. */
+function groupOf(path: string): string | null {
+  if (!path.startsWith(SCALING_PATH) || path.length === SCALING_PATH.length) return null
+  try {
+    return decodeURIComponent(path.slice(SCALING_PATH.length))
+  } catch {
+    return null
+  }
+}
+
+/** Never zeros for what is not known: a group would lose its workers while the store is away. */
+function demandAnswer(demand: object | null): HttpResponse {
+  if (demand === null) return errorOf(503, 'The store does not answer. The log of the server says why.')
+  return { status: 200, headers: { 'content-type': 'application/json' }, body: JSON.stringify(demand) }
 }
 
 /** Speaks TLS where the configuration says so, and nothing else then. */

@@ -344,7 +344,20 @@ export interface Metrics {
   text(): Promise<string>
   /** The same, for another process to sum up. */
   json(): Promise<MetricsJson>
+  /** What a group has to do, for whoever starts and stops its workers. Null: the store does not answer. */
+  demand(group: string): Promise<GroupDemand | null>
   readonly contentType: string
+}
+
+/** The figures that a group is scaled by, all of the store: the same at every server. */
+export interface GroupDemand {
+  readonly group: string
+  /** Tasks that wait and could be taken now. */
+  readonly backlog: number
+  /** Tasks that workers have in hand. */
+  readonly acquired: number
+  readonly workers: number
+  readonly workersDesired: number
 }
 
 /** The metrics of one process, as they pass to another. */
@@ -405,8 +418,20 @@ export function createMetrics(options: MetricsOptions): Metrics {
       await show()
       return registry.getMetricsAsJSON()
     },
+    async demand(group) {
+      const shown = await picture()
+      return shown ? demandOf(group, shown.groups) : null
+    },
     contentType: registry.contentType,
   }
+}
+
+/** A group that nobody has worked in, and nothing waits for, needs nobody. */
+function demandOf(group: string, groups: readonly GroupRecord[]): GroupDemand {
+  const found = groups.find((each) => each.group === group)
+  if (!found) return { group, backlog: 0, acquired: 0, workers: 0, workersDesired: 0 }
+  const { ready, tasks, workers, workersDesired } = found
+  return { group, backlog: ready, acquired: tasks.acquired, workers, workersDesired }
 }
 
 type Instruments = {
@@ -634,4 +659,8 @@ const QUERIES = [
   'group state as their capacity, or `scaling.tasks_per_worker`. The number has no memory: the same backlog gives the same',
   'workers, more never gives fewer, and nothing held and nothing waiting gives 0. What is delayed, or backs off, does not',
   'count before its time.',
+  '',
+  'The same as JSON, for a scaler that does not ask Prometheus, is at `GET /scaling/{group}` on the same port: `backlog`,',
+  '`acquired`, `workers` and `workersDesired`. A group that nobody has worked in has zeros; while the store does not answer',
+  'it is 503.',
 ]

@@ -70,7 +70,7 @@ export function createServer(config: Config, parts: ServerParts): Server {
   const poll = createPoll({ ...common, logger: componentOf(logger, 'poll') })
   const listener = createListener({ config, http, poll, platform, logger: componentOf(logger, 'http') })
   const text = parts.gather?.(metrics.json) ?? metrics.text
-  const scrapes = { contentType: metrics.contentType, text }
+  const scrapes = { contentType: metrics.contentType, text, demand: metrics.demand }
   const metricsListener = createMetricsListener(config, scrapes, security.metricsSecret)
   const poster = createPost({
     connectTimeoutMs: config['transports.http_push.connect_timeout'],
