@@ -137,3 +137,18 @@ test('an invoked call hangs together with what it calls', async () => {
   const { stdout } = await command(['tree', 'i1'])
   assert.match(stdout, /^i1 🟡 pending \(rpc order\) \d+ms so far\n└── i1:0 🟡 pending \(run\) \d+ms so far\n$/)
 })
+
+test('why something waits is followed from where it was asked, and who waits for what is listed', async () => {
+  await ok('invoke', 'e1', '--func', 'ship', '--target', 'nobody')
+  const child = { 'resonate:origin': 'e1', 'resonate:branch': 'e1', 'resonate:parent': 'e1', 'resonate:scope': 'local' }
+  await ok('promises', 'create', 'e1:0', '--timeout', '1h', '--tags', JSON.stringify(child))
+  assert.match(
+    await shown('explain', 'e1:0'),
+    /^🟡 e1:0 is a step of "e1", .*\n└── 🟡 e1 \(ship\) has been ready for \d+ms: no worker is connected in group "nobody" \(no worker is connected at all\)\n$/,
+  )
+  await refused(404, 'explain', 'none')
+  const { groups } = await ok('groups')
+  const nobody = groups.find(({ group }: { group: string }) => group === 'nobody')
+  assert.ok(nobody.ready > 0 && nobody.workersDesired > 0 && nobody.workers === 0)
+  assert.match(await shown('top', '--once'), /^http.*\n\nGROUP .*\nnobody .*\n\nNo workers\.\n$/)
+})
