@@ -2,10 +2,13 @@
 
 import { Command, CommanderError } from 'commander'
 import manifest from '../package.json' with { type: 'json' }
+import { backupCommand } from './commands/backup.ts'
 import { explainCommand } from './commands/explain.ts'
 import { groupsCommand } from './commands/groups.ts'
 import { invokeCommand } from './commands/invoke.ts'
+import { migrateCommand } from './commands/migrate.ts'
 import { promisesCommand } from './commands/promises.ts'
+import { retentionCommand } from './commands/retention.ts'
 import { schedulesCommand } from './commands/schedules.ts'
 import { addSettings, devCommand, serveCommand } from './commands/serve.ts'
 import { tasksCommand } from './commands/tasks.ts'
@@ -29,6 +32,9 @@ const COMMANDS = [
   promisesCommand,
   tasksCommand,
   schedulesCommand,
+  retentionCommand,
+  backupCommand,
+  migrateCommand,
 ]
 const SERVERS = new Set(['serve', 'dev'])
 

@@ -9,7 +9,10 @@ import { createWorld, words } from './world.ts'
 
 const everything = {
   promise: promise('a'),
-  promises: [promise('a')],
+  promises: [{ ...promise('a'), settledAt: 0 }],
+  examined: 1,
+  path: '/backups/a.db',
+  bytes: 1,
   task: task('a'),
   tasks: [task('a')],
   schedule: schedule('a'),

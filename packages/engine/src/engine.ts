@@ -12,6 +12,7 @@ import {
   type MachineKind,
   queueGroupOf,
   type Request,
+  ruleProblem,
   type StoreKind,
   snapshotOf,
   type TaskRef,
@@ -517,7 +518,10 @@ class StoreEngine implements Engine {
     }
   }
 
-  #aside(request: Request<DebugKind | StoreKind | InquiryKind>, debugTime: number | undefined): Promise<Answer> {
+  async #aside(request: Request<DebugKind | StoreKind | InquiryKind>, debugTime: number | undefined): Promise<Answer> {
+    // What the machine decides it holds against the rules itself.
+    const problem = ruleProblem(request, (this.#options.machine ?? DEFAULT_CONFIG).limits)
+    if (problem !== null) return { status: 400, data: problem }
     switch (request.kind) {
       case 'promise.explain':
       case 'worker.search':
@@ -526,7 +530,7 @@ class StoreEngine implements Engine {
       case 'retention.preview':
         return this.#previewRetention(request.data).catch((error) => this.#unanswered(error))
       case 'backup.create':
-        return this.#options.backup?.(request.data.name) ?? Promise.resolve(NO_BACKUP)
+        return (await this.#options.backup?.(request.data.name)) ?? NO_BACKUP
       default:
         return this.#debug(request, debugTime)
     }

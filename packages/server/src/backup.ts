@@ -1,6 +1,7 @@
 // Backups of a SQLite file while the server writes to it: what an operator asks for becomes a new file in the folder of
 // backups, complete or not there at all. A client gives a name at most, never a path. One backup at a time.
 
+import assert from 'node:assert/strict'
 import { chmod, mkdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, extname, join, resolve } from 'node:path'
 import type { Answer } from '@resonatehq/protocol'
@@ -19,7 +20,7 @@ export interface BackupParts {
 /** Copies the database to a file of this name; without one, of its own name and the instant. Never rejects. */
 export type Backup = (name: string | undefined) => Promise<Answer>
 
-/** Undefined: this store has no file. */
+/** `name` is a file name, as the rules of requests have it. Undefined: this store has no file. */
 export function createBackup({ config, store, logger, now }: BackupParts): Backup | undefined {
   if (!store.backup || config['storage.type'] !== 'sqlite') return undefined
   const database = resolve(config['storage.sqlite.path'])
@@ -28,8 +29,9 @@ export function createBackup({ config, store, logger, now }: BackupParts): Backu
 
   return async (name = nameAt(database, now())) => {
     if (isRunning) return { status: 409, data: 'a backup is being written: wait for its end' }
-    isRunning = true
     const path = join(folder, name)
+    assert.equal(basename(path), name, 'a backup is named, not placed')
+    isRunning = true
     try {
       await mkdir(folder, { recursive: true, mode: 0o700 })
       if (await exists(path)) return { status: 409, data: `${path} is there already: choose another name` }
