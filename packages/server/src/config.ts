@@ -762,9 +762,7 @@ const BY_FLAG: ReadonlyMap<string, Setting> = new Map(SETTINGS.map((s) => [s.fla
 
 /** Read by workers, clients and tests, which often share an environment with a server. */
 const OTHERS_ENV = new Set(
-  ['URL', 'TOKEN', 'TIMEOUT', 'PREFIX', 'GROUP', 'HOST', 'PORT', 'SCHEME', 'TEST_LONG'].map(
-    (name) => `RESONATE_${name}`,
-  ),
+  ['URL', 'TOKEN', 'TIMEOUT', 'PREFIX', 'GROUP', 'HOST', 'PORT', 'SCHEME'].map((name) => `RESONATE_${name}`),
 )
 
 /** What Kubernetes puts into every container of a namespace that has a service called `resonate` or `resonate-…`. */
@@ -772,7 +770,12 @@ const SERVICE_LINK =
   /^RESONATE_(?:[A-Z0-9_]+_)?(?:SERVICE_(?:HOST|PORT)(?:_[A-Z0-9_]+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_[A-Z]+)?)$/
 
 function isOthers(name: string, value: string): boolean {
-  return OTHERS_ENV.has(name) || SERVICE_LINK.test(name) || /^(?:tcp|udp|sctp):\/\//.test(value)
+  return (
+    OTHERS_ENV.has(name) ||
+    name.startsWith('RESONATE_TEST_') ||
+    SERVICE_LINK.test(name) ||
+    /^(?:tcp|udp|sctp):\/\//.test(value)
+  )
 }
 
 /** Settings of other Resonate servers that mean nothing here, and why: said to whoever brings a file along. */
@@ -1144,6 +1147,8 @@ function conflicts(config: Config): string[] {
     found.push('limits.queue_bytes must be at least limits.body_size, or the largest body is never accepted.')
   if (config['limits.batch_length'] > config['limits.queue_length'])
     found.push('limits.queue_length must be at least limits.batch_length, or the longest batch is never accepted.')
+  if (config['limits.batch_length'] > config['limits.commit_length'])
+    found.push('limits.commit_length must be at least limits.batch_length: the envelopes of one batch stay together.')
   for (const text of config['observability.log_levels'])
     if (readLevel(text) === null)
       found.push(

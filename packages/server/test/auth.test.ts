@@ -138,7 +138,7 @@ test('when the keys are replaced, what was believed by the old ones is not belie
   await believed(guard, await sign(next, { prefix: '' }))
 })
 
-test('of the tokens that are known the least recently used are forgotten first', async () => {
+test('of the tokens that are known (auth.cache_size) the least recently used are forgotten first', async () => {
   const { guard } = world(issuer.pem, { cacheMax: 2 })
   const tokens = await Promise.all(['a', 'b', 'c'].map((sub) => sign(issuer, { sub, prefix: '' })))
   for (const token of [tokens[0], tokens[1], tokens[0], tokens[2]] as string[]) await believed(guard, token)
@@ -258,7 +258,7 @@ test('rates: a bucket fills at its rate up to the burst, and the clock going bac
   assert.equal(rates.take('a', 0), 100)
 })
 
-test('rates: no more buckets are kept than the setting says', () => {
+test('rates: no more buckets are kept than limits.token_table', () => {
   const rates = new Rates({ perSecond: 1, burst: 1, bucketsMax: 3 })
   for (let i = 0; i < 1_000; i++) rates.take(`t${i}`, 0)
   assert.equal(rates.size, 3)

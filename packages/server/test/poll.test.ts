@@ -143,6 +143,37 @@ test('a full buffer takes nothing more, and says when it does again; what it ref
   assert.equal(port.send(EXECUTE), true)
 })
 
+test('a connection holds no more bytes than its limit, but one message always fits', async () => {
+  const bytes = Buffer.byteLength(`data: ${JSON.stringify(EXECUTE)}\n\n`)
+  for (const [limit, taken] of [
+    [2 * bytes, [true, true, false]],
+    [2 * bytes - 1, [true, false, false]],
+    [1, [true, false, false]],
+  ] as const) {
+    const { stream, port } = open({ 'transports.http_poll.buffer_bytes': limit }).connect('/poll/g/w')
+    stream.flush()
+    assert.deepEqual([port.send(EXECUTE), port.send(EXECUTE), port.send(EXECUTE)], taken)
+    await ticked()
+    stream.flush()
+    assert.equal(port.send(EXECUTE), true)
+  }
+})
+
+test('all connections together hold no more bytes than their limit: slow readers cannot use up the memory', async () => {
+  const bytes = Buffer.byteLength(`data: ${JSON.stringify(EXECUTE)}\n\n`)
+  const { platform, engine, connect } = open({ 'transports.http_poll.buffer_bytes_total': 2 * bytes })
+  const [a, b, c] = ['/poll/g/a', '/poll/g/b', '/poll/g/c'].map((path) => connect(path))
+  for (const { stream } of [a, b, c] as { stream: FakeStream }[]) stream.flush()
+  assert.deepEqual([a?.port.send(EXECUTE), b?.port.send(EXECUTE), c?.port.send(EXECUTE)], [true, true, false])
+  await ticked()
+  a?.stream.flush()
+  b?.stream.flush()
+  // The one that was refused is told with the next look at all of them.
+  await platform.advance(3_000, async () => {})
+  assert.equal(engine.drains, 1)
+  assert.equal(c?.port.send(EXECUTE), true)
+})
+
 test('the engine hears of the end of a connection once', () => {
   const { engine, connect } = open()
   const { ended, port } = connect('/poll/g/w')

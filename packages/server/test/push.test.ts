@@ -60,6 +60,29 @@ test('a queue that is full refuses at once, and a stop gives up what waits', asy
   assert.deepEqual(await Promise.all(deliveries), [false, false, false, false, false])
 })
 
+test('past the limit of targets a new one waits for a later try, and known ones go on', async () => {
+  const { push, posts } = open({ 'transports.http_push.max_targets': 1 })
+  const first = push.deliver('http://a/', MESSAGE)
+  assert.equal(await push.deliver('http://b/', MESSAGE), false)
+  const second = push.deliver('http://a/', MESSAGE)
+  for (const { end } of posts) end({ status: 200 })
+  assert.deepEqual([await first, await second], [true, true])
+  const other = push.deliver('http://b/', MESSAGE)
+  posts.at(-1)?.end({ status: 200 })
+  assert.equal(await other, true)
+})
+
+test('past the limit of bytes nothing more is kept in memory, but one message always fits', async () => {
+  const { push, posts } = open({ 'transports.http_push.queue_bytes': 1 })
+  const first = push.deliver('http://a/', MESSAGE)
+  assert.equal(await push.deliver('http://b/', MESSAGE), false)
+  posts[0]?.end({ status: 200 })
+  assert.equal(await first, true)
+  const other = push.deliver('http://b/', MESSAGE)
+  posts.at(-1)?.end({ status: 200 })
+  assert.equal(await other, true)
+})
+
 test('over a socket: the message is the body, a redirect is not followed, and a target that hangs is given up', async (t) => {
   const seen: string[] = []
   const target = createServer((request, response) => {
