@@ -139,7 +139,7 @@ test('top replaces the picture on a terminal until it is stopped', async () => {
 test('top is a line of JSON each time for programs, and looks once if it is told to', async () => {
   const world = createWorld({ answer })
   assert.equal(await world.run('top', '--once'), 0)
-  assert.deepEqual(JSON.parse(world.printed.stdout), { at: START, groups, workers })
+  assert.deepEqual(JSON.parse(world.printed.stdout), { at: START, groups, workers, isCut: false })
 })
 
 test('top goes on when the server was away, and ends where it never was there', async () => {

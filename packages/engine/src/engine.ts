@@ -7,7 +7,6 @@ import {
   type DebugKind,
   hasTask,
   type InquiryKind,
-  isLive,
   type MachineConfig,
   type MachineKind,
   queueGroupOf,
@@ -23,7 +22,7 @@ import { Beats } from './beats.ts'
 import { Clock } from './clock.ts'
 import { type Connected, Delivery, type Push, type WorkerPort } from './delivery.ts'
 import { Health } from './health.ts'
-import { groupsNow, type InquiryParts, inquire, isInquiry, workersNow } from './inquiry.ts'
+import { type InquiryParts, inquire, isInquiry, pictureNow } from './inquiry.ts'
 import { Lane, type LaneLimits } from './lane.ts'
 import { type EngineObserver, type EngineStats, NO_OBSERVER, type Picture, type Vitals } from './observer.ts'
 import { type Hint, Peers } from './peers.ts'
@@ -240,15 +239,7 @@ class StoreEngine implements Engine {
   }
 
   async picture(): Promise<Picture> {
-    const now = await this.#store.now()
-    const [counters, groups, workers] = await Promise.all([
-      this.#store.counters(),
-      groupsNow(this.#sight, now),
-      workersNow(this.#sight, now),
-    ])
-    const config = this.#sight.config
-    const live = workers.filter((row) => isLive(row, { now, config }))
-    return { now, counters, groups, workers: live, store: this.#store.stats?.() }
+    return pictureNow(this.#sight, await this.#store.now())
   }
 
   get stats(): EngineStats {

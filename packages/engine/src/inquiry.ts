@@ -25,6 +25,7 @@ import {
 } from '@resonatehq/protocol'
 import type { Store } from '@resonatehq/store'
 import type { Beats } from './beats.ts'
+import type { Picture } from './observer.ts'
 import { type HoldTimes, type ScalingSettings, workersDesired } from './scaling.ts'
 
 export interface InquiryParts {
@@ -40,7 +41,7 @@ const WORKERS_MAX = 10_000
 /** Steps that an explanation follows. */
 const STEPS_MAX = 50
 /** Ready tasks of a group that are counted one by one. */
-export const READY_MAX = 1_000
+const READY_MAX = 1_000
 
 export function isInquiry(request: Request): request is Request<InquiryKind> {
   return INQUIRIES.has(request.kind)
@@ -96,7 +97,7 @@ async function factsOf({ store }: InquiryParts, id: string, setting: Setting): P
 }
 
 /** Presence with the heartbeats that were not written yet. */
-export async function workersNow({ store, beats }: InquiryParts, now: number): Promise<WorkerRow[]> {
+async function workersNow({ store, beats }: InquiryParts, now: number): Promise<WorkerRow[]> {
   const rows = await store.workers({ limit: WORKERS_MAX })
   return rows.map((row) => ({ ...row, beat: beats.latest(row, now) }))
 }
@@ -147,33 +148,41 @@ function rank(row: WorkerRow, { config }: InquiryParts, now: number): number {
 // What waits where.
 
 async function searchGroups(parts: InquiryParts, data: RequestTable['group.search']['data'], now: number) {
-  const groups = (await groupsNow(parts, now)).filter(({ group }) => isSeen(group, data))
-  const page = pageOf(groups, ({ group }) => group, data)
-  return page ? ({ status: 200, data: { groups: page.rows, ...page.cursor } } as const) : badCursor(data.cursor)
+  const facts = await groupFacts(parts, now)
+  const names = facts.names.filter((group) => isSeen(group, data))
+  const page = pageOf(names, (group) => group, data)
+  if (!page) return badCursor(data.cursor)
+  const groups = await Promise.all(page.rows.map((group) => groupRecord(parts, facts, group)))
+  return { status: 200, data: { groups, ...page.cursor } } as const
 }
 
-/** Groups that have a task or a connected worker, by name. */
-export async function groupsNow(parts: InquiryParts, now: number): Promise<GroupRecord[]> {
-  const [counters, rows] = await Promise.all([parts.store.counters(), workersNow(parts, now)])
-  const live = rows.filter((row) => isLive(row, { now, config: parts.config }))
-  const busy = [...counters.keys()].map((name) => groupOfCounter(name)?.group).filter((group) => group !== undefined)
-  const groups = [...new Set([...busy, ...live.map(({ group }) => group)])].sort(compareIds)
-  return Promise.all(groups.map((group) => groupRecord(parts, { group, counters, rows, live, now })))
+/** All that operators are shown of groups and workers, of one instant. */
+export async function pictureNow(parts: InquiryParts, now: number): Promise<Picture> {
+  const facts = await groupFacts(parts, now)
+  const groups = await Promise.all(facts.names.map((group) => groupRecord(parts, facts, group)))
+  return { now, counters: facts.counters, groups, workers: facts.live, store: parts.store.stats?.() }
 }
 
 interface GroupFacts {
-  readonly group: string
-  readonly counters: ReadonlyMap<string, number>
-  /** Everybody known, also who is gone: what they could take at a time, whoever takes their place can. */
-  readonly rows: readonly WorkerRow[]
-  readonly live: readonly WorkerRow[]
   readonly now: number
+  /** Groups that have a task or a connected worker, in order. */
+  readonly names: readonly string[]
+  readonly counters: ReadonlyMap<string, number>
+  readonly live: readonly WorkerRow[]
+  /** Everybody known by group, also who is gone: what they could take at a time, whoever takes their place can. */
+  readonly known: ReadonlyMap<string, readonly WorkerRow[]>
 }
 
-async function groupRecord(
-  parts: InquiryParts,
-  { group, counters, rows, live, now }: GroupFacts,
-): Promise<GroupRecord> {
+async function groupFacts(parts: InquiryParts, now: number): Promise<GroupFacts> {
+  const [counters, rows] = await Promise.all([parts.store.counters(), workersNow(parts, now)])
+  const live = rows.filter((row) => isLive(row, { now, config: parts.config }))
+  const busy = [...counters.keys()].map((name) => groupOfCounter(name)?.group).filter((group) => group !== undefined)
+  const names = [...new Set([...busy, ...live.map(({ group }) => group)])].sort(compareIds)
+  return { now, names, counters, live, known: Map.groupBy(rows, ({ group }) => group) }
+}
+
+async function groupRecord(parts: InquiryParts, facts: GroupFacts, group: string): Promise<GroupRecord> {
+  const { now, counters, known } = facts
   const { count, oldestAt } = await parts.store.backlog({ queue: `poll://any@${group}`, now, limit: READY_MAX })
   const inState = (state: 'pending' | 'acquired' | 'suspended' | 'halted') =>
     Math.max(0, counters.get(stateOfGroup(state, group)) ?? 0)
@@ -183,17 +192,19 @@ async function groupRecord(
     suspended: inState('suspended'),
     halted: inState('halted'),
   }
+  const rows = known.get(group) ?? []
+  const live = rows.filter((row) => isLive(row, { now, config: parts.config }))
   const ready = count < READY_MAX ? count : Math.max(count, tasks.pending)
   const demand = {
     held: tasks.acquired,
     waiting: ready,
     holdMs: parts.holds.meanMs(group, now),
-    tasksPerWorker: tasksPerWorker(rows.filter((row) => row.group === group)) ?? parts.scaling.tasksPerWorker,
+    tasksPerWorker: tasksPerWorker(rows) ?? parts.scaling.tasksPerWorker,
     targetWaitMs: parts.scaling.targetWaitMs,
   }
   return {
     group,
-    workers: new Set(live.filter((row) => row.group === group).map(({ pid }) => pid)).size,
+    workers: new Set(live.map(({ pid }) => pid)).size,
     tasks,
     ready,
     ...(oldestAt !== null && { oldestReadyAt: oldestAt }),

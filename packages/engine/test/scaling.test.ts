@@ -48,4 +48,6 @@ test('the mean time in hand is that of the last minutes', () => {
   assert.equal(holds.meanMs('g', start + 302_000), 400)
   assert.equal(holds.meanMs('g', start + 602_000), 800)
   assert.equal(holds.meanMs('g', start + 2_000_000), null)
+  holds.note('g', 50, start)
+  assert.equal(holds.meanMs('g', start), 50)
 })

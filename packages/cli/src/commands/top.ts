@@ -9,12 +9,14 @@ import { example } from '../help.ts'
 import { type Io, pause } from '../io.ts'
 import { openSession, type Session, withClientOptions } from '../session.ts'
 import { groupsText, loadGroups } from './groups.ts'
-import { loadWorkers, workersText } from './workers.ts'
+import { workersText } from './workers.ts'
 
 const EVERY_MS = 2_000
 /** Lines of a screen that nobody has to scroll. */
 const WORKERS_SHOWN = 20
 const GROUPS_SHOWN = 20
+/** Workers that are looked at each time: counting what each has in hand costs the server something. */
+const WORKERS_LOADED = 1_000
 
 interface TopOptions {
   readonly interval: number
@@ -25,6 +27,8 @@ interface Sight {
   readonly at: number
   readonly groups: readonly GroupRecord[]
   readonly workers: readonly WorkerRecord[]
+  /** There are more workers than were asked for. */
+  readonly isCut: boolean
 }
 
 export function topCommand(io: Io): Command {
@@ -60,8 +64,11 @@ function reasonOf(fault: unknown): string {
 }
 
 async function look(session: Session): Promise<Sight> {
-  const [groups, workers] = await Promise.all([loadGroups(session), loadWorkers(session)])
-  return { at: session.io.now(), groups, workers }
+  const [groups, { workers, cursor }] = await Promise.all([
+    loadGroups(session),
+    session.ask('worker.search', { limit: WORKERS_LOADED }),
+  ])
+  return { at: session.io.now(), groups, workers, isCut: cursor !== undefined }
 }
 
 /** From the upper left corner, over what was there. */
@@ -76,10 +83,10 @@ function many(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? '' : 's'}`
 }
 
-function sightText({ at, groups, workers }: Sight, url: string): string {
+function sightText({ at, groups, workers, isCut }: Sight, url: string): string {
   const urgent = groups.toSorted((a, b) => b.ready - a.ready || b.tasks.acquired - a.tasks.acquired)
   const busy = workers.filter(({ state }) => state === 'connected').sort((a, b) => b.tasks - a.tasks)
-  const counts = `${many(groups.length, 'group')}, ${many(busy.length, 'worker')}`
+  const counts = `${many(groups.length, 'group')}, ${many(busy.length, 'worker')}${isCut ? ' of the first thousand' : ''}`
   const title = `${url}  ${new Date(at).toISOString().slice(11, 19)}Z  ${counts}`
   const shown = [groupsText(urgent.slice(0, GROUPS_SHOWN), at), workersText(busy.slice(0, WORKERS_SHOWN), at)]
   return [title, ...shown].join('\n\n')
