@@ -3,58 +3,32 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { TaskRecord } from '@resonatehq/protocol'
-import type { Fault, Sending } from '@resonatehq/sdk/testing'
-import { STYLES, type Style, worldWith } from './styles.ts'
+import type { Context } from '@resonatehq/sdk'
+import { crashEverywhere, faultsAtRandom, type Program } from '@resonatehq/sdk/testing'
+import { STYLES, type Style, workflows, worldWith } from './styles.ts'
 
 const NAMES = ['steps', 'nested', 'remote', 'fan', 'forgetful', 'failing'] as const
 
-interface Run {
-  readonly result: unknown
-  readonly effects: readonly string[]
-  /** How many groups of requests the first worker sent. */
-  readonly sent: number
-}
-
-/** Runs a workflow on two workers; `fault` strikes the `at`th group of requests of the first one. */
-async function run(style: Style, name: string, fault?: Fault, at?: number): Promise<Run> {
-  const { world, effects, worker } = worldWith(style)
-  let sent = 0
-  world.fault = ({ pid }: Sending) => {
-    if (pid !== 'w1') return undefined
-    sent += 1
-    return sent === at ? fault : undefined
+/** A workflow of a style, whose effects count each once, however often they were made. */
+function program(style: Style, name: string): Program<unknown> {
+  const effects: string[] = []
+  return {
+    worker(resonate) {
+      for (const [each, fn] of Object.entries(workflows(style, effects))) resonate.register(each, fn)
+    },
+    call: async (client) => ({ result: await client.rpc('id', name), effects: [...new Set(effects)].sort() }),
   }
-  worker('w1')
-  const client = world.resonate({ pid: 'client', group: 'client' })
-  const handle = await world.until(client.beginRpc('id', name))
-  // The second worker comes when the first has the work, so that it is the first that is struck.
-  await world.pass(1)
-  worker('w2')
-  const result = await world.until(handle.result())
-  await world.stop()
-  return { result, effects, sent }
 }
 
 for (const style of STYLES) {
   for (const name of NAMES) {
-    for (const fault of ['crash before', 'crash after'] as const) {
-      test(`${style}: ${name}: ${fault} any request leaves the result as it is`, async () => {
-        const calm = await run(style, name)
-        for (let at = 1; at <= calm.sent; at++) {
-          const struck = await run(style, name, fault, at)
-          assert.deepEqual(struck.result, calm.result, `at ${at}`)
-          assert.deepEqual(new Set(struck.effects), new Set(calm.effects), `at ${at}`)
-        }
-      })
-    }
+    test(`${style}: ${name}: a crash right before or after any request changes neither result nor effects`, async () => {
+      const { requests } = await crashEverywhere(() => program(style, name))
+      assert.ok(requests > 0)
+    })
 
-    test(`${style}: ${name}: a lost answer makes nothing happen twice`, async () => {
-      const calm = await run(style, name)
-      for (let at = 1; at <= calm.sent; at++) {
-        const struck = await run(style, name, 'lose answer', at)
-        assert.deepEqual(struck.result, calm.result, `at ${at}`)
-        assert.deepEqual(struck.effects, calm.effects, `at ${at}`)
-      }
+    test(`${style}: ${name}: crashes and lost answers at random change neither result nor effects`, async () => {
+      await faultsAtRandom(() => program(style, name), { runs: 10, crash: 0.2, loseAnswer: 0.2 })
     })
   }
 
@@ -110,3 +84,28 @@ test('heartbeats keep a step of an hour alive', async () => {
 function worker(world: ReturnType<typeof worldWith>['world'], pid: string) {
   world.resonate({ pid }).register('long', async () => 'by the other')
 }
+
+test('a program that a crash changes is found out, with where it was struck', async () => {
+  const counting = (): Program<number> => {
+    let runs = 0
+    return {
+      worker(resonate) {
+        resonate.register('count', async (ctx: Context) => {
+          await ctx.run(function step() {
+            runs += 1
+          })
+        })
+      },
+      call: async (client) => {
+        await client.rpc('id', 'count')
+        return runs
+      },
+    }
+  }
+  const message = /In peace the program came to 1, killed right before request \d of \d to 2/
+  await assert.rejects(crashEverywhere(counting), message)
+  await assert.rejects(
+    faultsAtRandom(counting, { crash: 0.5 }),
+    /In peace the program came to 1, with faults of seed \d+ to \d/,
+  )
+})
