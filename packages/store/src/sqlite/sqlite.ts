@@ -321,7 +321,7 @@ class SqliteStore implements MovableStore {
 
   async backlog({ queue, now, limit }: { queue: string; now: number; limit: number }): Promise<Backlog> {
     const [first] = this.#tasks(SQL.tasksReady, queue, now, 1)
-    return { count: this.#all(SQL.duesOfQueue, queue, now, limit).length, oldestAt: first?.sinceAt ?? null }
+    return { count: this.#one(SQL.countReady, queue, now, limit)?.n as number, oldestAt: first?.sinceAt ?? null }
   }
 
   stats(): StoreStats {

@@ -41,7 +41,7 @@ export const SQL = {
   countHeld: 'select count(*) as n from tasks where pid = ?',
   countOffered: `select count(*) as n from tasks where state = 'pending' and offered_at is not null and worker = ? and due_at > ?`,
 
-  duesOfQueue: `select due_at from tasks where state = 'pending' and queue = ? and due_at <= ? limit ?`,
+  countReady: `select count(*) as n from (select 1 from tasks where state = 'pending' and queue = ? and due_at <= ? limit ?)`,
 
   callbacks: 'select awaiter from callbacks where awaited = ? order by awaiter limit ?',
   allCallbacks: 'select awaited, awaiter from callbacks order by awaited, awaiter',
