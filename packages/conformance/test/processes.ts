@@ -7,8 +7,9 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import type { TestContext } from 'node:test'
+import { after, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { type PostgresServer, startPostgres } from '../../store/test/postgres-server.ts'
 
 export const CLI = fileURLToPath(new URL('../../cli/src/main.ts', import.meta.url))
 
@@ -73,17 +74,17 @@ export class ServerProcess {
   readonly #args: readonly string[]
   #process: Process | null = null
 
-  private constructor(t: TestContext, port: number, folder: string, flags: readonly string[]) {
+  private constructor(t: TestContext, port: number, store: readonly string[], flags: readonly string[]) {
     this.#t = t
     this.url = `http://127.0.0.1:${port}`
-    const file = join(folder, 'test.db')
     this.#args = [CLI, 'serve', '--server-port', `${port}`, '--server-bind', '127.0.0.1', '--server-url', this.url]
-    this.#args = [...this.#args, '--storage-sqlite-path', file, '--observability-metrics-port', '0', ...flags]
+    this.#args = [...this.#args, ...store, '--observability-metrics-port', '0', ...flags]
   }
 
   static async start(t: TestContext, ...flags: string[]): Promise<ServerProcess> {
     const folder = mkdtempSync(join(tmpdir(), 'resonate-conformance-'))
-    const server = new ServerProcess(t, await freePort(), folder, flags)
+    const store = await storeFlags(join(folder, 'test.db'))
+    const server = new ServerProcess(t, await freePort(), store, flags)
     t.after(async () => {
       await server.kill()
       rmSync(folder, { recursive: true, force: true })
@@ -105,6 +106,19 @@ export class ServerProcess {
     return (await this.#process?.kill(signal)) ?? null
   }
 }
+
+/** `RESONATE_TEST_STORE`: on which store the servers of this process's tests run. Default: each on a SQLite file. */
+async function storeFlags(file: string): Promise<string[]> {
+  const kind = process.env.RESONATE_TEST_STORE ?? 'sqlite'
+  if (kind === 'sqlite') return ['--storage-sqlite-path', file]
+  database ??= startPostgres({ isDurable: true })
+  const url = await (await database).create()
+  const asElsewhere = ['--storage-postgres-notify', 'false', '--storage-postgres-locks', 'table']
+  return ['--storage-postgres-url', url, ...(kind === 'postgres-like' ? asElsewhere : [])]
+}
+
+let database: Promise<PostgresServer> | null = null
+after(async () => (await database)?.stop())
 
 export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
