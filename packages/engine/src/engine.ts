@@ -326,7 +326,7 @@ class StoreEngine implements Engine {
   /** A task that was left to another server: whoever wants it may have it now. */
   #placeLater(id: string, at: number): void {
     const delayMs = Math.max(0, at - this.#clock.now()) + 1
-    this.#options.platform.timer(delayMs, () => this.#lane.submit([{ kind: 'place', id, isNew: true }]))
+    this.#peers?.later(delayMs, () => this.#lane.submit([{ kind: 'place', id, isNew: true }]))
   }
 
   /** Another server says that there is something to look at. */

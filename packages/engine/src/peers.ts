@@ -104,7 +104,7 @@ export class Peers {
     this.#isFlushing = true
     // What comes alone goes at once, with all that its tick brings.
     const restMs = this.#toldAt + GATHER_MS - this.#options.platform.ticks()
-    if (restMs > 0) this.#later(restMs, () => this.#flush())
+    if (restMs > 0) this.later(restMs, () => this.#flush())
     else this.#options.platform.defer(() => this.#flush())
   }
 
@@ -147,7 +147,7 @@ export class Peers {
       this.#hello()
     } catch (error) {
       log.warn({ err: error }, 'other servers cannot be heard; the store is looked at more often until they can')
-      this.#later(LISTEN_AGAIN_MS, () => void this.#listenAgain())
+      this.later(LISTEN_AGAIN_MS, () => void this.#listenAgain())
     }
   }
 
@@ -176,7 +176,7 @@ export class Peers {
   }
 
   #lookLater(): void {
-    this.#later(this.#deaf ? LOOK_SELDOM_MS : LOOK_OFTEN_MS, () => {
+    this.later(this.#deaf ? LOOK_SELDOM_MS : LOOK_OFTEN_MS, () => {
       if (this.#deaf && this.#options.platform.ticks() - this.#greetedAt >= HELLO_EVERY_MS) this.#hello()
       this.#look(false)
       void this.#looking.then(() => this.#lookLater())
@@ -189,7 +189,8 @@ export class Peers {
     })
   }
 
-  #later(delayMs: number, fn: () => void): void {
+  /** Runs `fn` after `delayMs`, unless it was stopped meanwhile. */
+  later(delayMs: number, fn: () => void): void {
     if (this.#isStopped) return
     const cancel = this.#options.platform.timer(delayMs, () => {
       this.#cancels.delete(cancel)

@@ -13,6 +13,8 @@ export function databaseOf(config: Config): PostgresOptions {
     ...(passwordFile !== '' && { password: () => readPassword(passwordFile) }),
     connectionsMax: config['storage.postgres.pool_size'],
     isPooled: config['storage.postgres.pooler'],
+    notify: config['storage.postgres.notify'],
+    notifyUrl: config['storage.postgres.notify_url'],
     locking: config['storage.postgres.locks'],
     connectTimeoutMs: config['storage.postgres.connect_timeout'],
     lockTimeoutMs: config['storage.postgres.lock_timeout'],

@@ -39,6 +39,7 @@ import type {
   Backlog,
   DueIds,
   DueMark,
+  Hints,
   OwedUnblock,
   PromiseAndTask,
   SettledPromise,
@@ -56,6 +57,7 @@ import {
   placeOf,
 } from './connection.ts'
 import { Floor } from './floor.ts'
+import { PostgresHints } from './hints.ts'
 import { hash64, idKey, LOCKING, type Locking, type LockingKind, scheduleKey } from './locks.ts'
 import { migrate } from './migration.ts'
 import * as columns from './statements.ts'
@@ -64,6 +66,10 @@ import { keyOf, LASTS, PAGES, SQL } from './statements.ts'
 export interface PostgresOptions extends ConnectionSettings {
   /** `table` for databases without advisory locks. All servers of a database must agree. */
   readonly locking?: LockingKind
+  /** Servers wake each other by notifications. Default: yes, unless the URL leads to a pooler and `notifyUrl` is missing. */
+  readonly notify?: boolean
+  /** Where to listen, if `url` leads to a pooler: what reaches the database itself. */
+  readonly notifyUrl?: string
   /** This server's name: servers of different names seldom share a row of counters. */
   readonly server?: string
   /** Instead of the database's clock, for tests that move time by hand; nothing then waits for it but by `pause`. */
@@ -88,6 +94,8 @@ export function postgresStore(options: PostgresOptions): MovableStore {
 }
 
 class PostgresStore implements MovableStore {
+  readonly isShared = true
+  readonly hints?: Hints
   readonly locksMax = LOCKS_MAX
   readonly #options: PostgresOptions
   readonly #where: string
@@ -97,6 +105,7 @@ class PostgresStore implements MovableStore {
   readonly #floor: Floor
   #reading = 0
   #schemaVersion = 0
+  #isPlain = false
   #pool: pg.Pool | null = null
 
   constructor(options: PostgresOptions) {
@@ -113,6 +122,15 @@ class PostgresStore implements MovableStore {
       isTrusted: options.clock !== undefined && options.pause === undefined,
       where: this.#where,
     })
+    const { notify = true, notifyUrl, isPooled } = options
+    if (notify && (!isPooled || notifyUrl)) this.hints = new PostgresHints(() => this.#listening())
+  }
+
+  /** A pool for the one connection on which other servers are heard. */
+  #listening(): pg.Pool {
+    const url = this.#options.notifyUrl || this.#options.url
+    const settings = { ...this.#options, url, isPooled: false, connectionsMax: 1 }
+    return openPool(settings, { isPlain: this.#isPlain, lost: () => {} })
   }
 
   async open(): Promise<void> {
@@ -134,6 +152,7 @@ class PostgresStore implements MovableStore {
   async #withoutTls(error: unknown): Promise<void> {
     if (!isWithoutTls(error) || !mayBePlain(this.#options.url)) throw error
     await this.close()
+    this.#isPlain = true
     this.#pool = this.#connected({ isPlain: true })
     await this.#migrate()
   }
@@ -177,6 +196,10 @@ class PostgresStore implements MovableStore {
     return {
       ...begun,
       load: (more) => this.#load(send, more).catch(failed),
+      inHand: async (workers) => {
+        const rows = await send('inHandOfEach', workers).catch(failed)
+        return new Map(rows.map(({ worker, n }) => [worker as string, n as number]))
+      },
       commit: async (changes) => {
         await this.#commit(client, changes).catch(failed)
         end(false)

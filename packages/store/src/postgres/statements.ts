@@ -63,6 +63,10 @@ export const SQL = {
   inHand:
     'select (select count(*) from tasks where pid = $1) + (select count(*) from tasks ' +
     `where state = 'pending' and offered_at is not null and worker = $1 and due_at > $2) as n`,
+  inHandOfEach:
+    'select given.worker, (select count(*) from tasks where pid = given.worker) + (select count(*) from tasks ' +
+    `where state = 'pending' and offered_at is not null and tasks.worker = given.worker) as n ` +
+    'from unnest($1::text[]) as given (worker)',
 
   backlog:
     `select (select count(*) from (select 1 from tasks where state = 'pending' and queue_key = $1 and due_at <= $2 limit $3) as due) as n, ` +
