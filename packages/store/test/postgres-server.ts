@@ -93,18 +93,21 @@ function signalAll(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-/** Does not keep the tests alive once it is there. */
-async function ready(child: ReturnType<typeof spawn>): Promise<ReturnType<typeof spawn>> {
+/** Does not keep the tests alive once it is there. What it says is read for as long as it lives: else it stands still one day. */
+function ready(child: ReturnType<typeof spawn>): Promise<ReturnType<typeof spawn>> {
   let said = ''
-  for await (const chunk of child.stderr?.iterator({ destroyOnReturn: false }) ?? []) {
-    said += chunk
-    if (!said.includes('ready to accept connections')) continue
-    child.stderr?.resume()
-    child.unref()
-    ;(child.stderr as unknown as { unref(): void }).unref()
-    return child
-  }
-  throw new Error(`PostgreSQL did not start: ${said}`)
+  return new Promise((resolve, reject) => {
+    child.once('exit', () => reject(new Error(`PostgreSQL did not start: ${said}`)))
+    const listen = (chunk: Buffer) => {
+      said += chunk
+      if (!said.includes('ready to accept connections')) return
+      child.stderr?.off('data', listen).resume()
+      child.unref()
+      ;(child.stderr as unknown as { unref(): void }).unref()
+      resolve(child)
+    }
+    child.stderr?.on('data', listen)
+  })
 }
 
 /** One statement on a connection of its own. */
