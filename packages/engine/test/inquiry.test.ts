@@ -124,6 +124,24 @@ test('no worker has the function, or not in this version; one that does not say 
   assert.doesNotMatch((await story(bench, 'a'))[0] as string, /no worker/)
 })
 
+test('a function that nobody has is the reason, also while its task backs off', async (t) => {
+  const bench = await open(t)
+  const param = { data: btoa(JSON.stringify({ func: 'greet', version: 1 })) }
+  const data = { id: 'a', timeoutAt: START + 1_000_000, param, tags: { 'resonate:target': 'poll://any@g' } }
+  connectWith(bench, 'w', 'other@1')
+  await bench.settle()
+  await bench.ask({ kind: 'promise.create', data })
+  for (let version = 0; version < 5; version++) {
+    await bench.acquire('a', 'w', version)
+    await bench.ask({ kind: 'task.release', data: { id: 'a', version: version + 1 } })
+    await bench.advance(1_000)
+  }
+  assert.match(
+    (await story(bench, 'a'))[0] as string,
+    /^a cannot start: no worker of group "g" has the function "greet"/,
+  )
+})
+
 test('backing off after releases', async (t) => {
   const bench = await open(t)
   await bench.create('a')

@@ -163,35 +163,45 @@ function suspendedReason({ awaited, now }: Facts, task: TaskRow): Reason {
 }
 
 function pendingReason(facts: Facts, task: TaskRow): Reason {
-  const { now } = facts
-  const since = task.sinceAt ?? now
-  const dueAt = task.dueAt ?? now
-  const { lost, released } = task
-  if (since > now) {
-    return lost + released > 0
-      ? { kind: 'backing_off', until: since, lost, released }
-      : { kind: 'delayed', until: since }
-  }
+  const early = earlyReason(facts, task)
+  if (early?.kind === 'delayed') return early
   const address = parseAddress(task.address)
-  if (address === null || address.kind === 'push') {
-    const sent = task.offeredAt === null ? {} : { since: task.offeredAt, until: dueAt }
-    return { kind: 'pushed', address: task.address, ...sent }
-  }
+  if (address === null || address.kind === 'push') return early ?? pushedReason(task, facts.now)
   const pid = address.kind === 'uni' ? address.pid : undefined
-  const here = facts.workers.filter((row) => isLive(row, facts) && (pid === undefined || row.pid === pid))
-  const group = here.filter((row) => row.group === address.group)
-  if (group.length === 0) {
-    const connected = [...new Set(facts.workers.filter((row) => isLive(row, facts)).map((row) => row.group))]
-      .filter((name) => facts.sight === undefined || covers(facts.sight.groups, name))
-      .sort()
-    return { kind: 'no_worker', group: address.group, ...(pid !== undefined && { pid }), since, connected }
-  }
-  return (
-    functionReason(facts, address.group, group) ??
-    (task.worker !== null && task.offeredAt !== null && dueAt > now
-      ? { kind: 'offered', pid: task.worker, since: task.offeredAt, until: dueAt }
-      : { kind: 'queued', group: address.group, workers: new Set(group.map((row) => row.pid)).size, since })
-  )
+  const live = facts.workers.filter((row) => isLive(row, facts))
+  const here = live.filter(({ group, pid: at }) => group === address.group && (pid === undefined || at === pid))
+  if (here.length === 0) return early ?? noWorkerReason(facts, task, { ...address, pid })
+  // What nobody can run is given back again and again: that it backs off is the lesser half of it.
+  return functionReason(facts, address.group, here) ?? early ?? waitingReason(task, address.group, here, facts.now)
+}
+
+/** It is not its time yet; null: it is. */
+function earlyReason({ now }: Facts, { sinceAt, lost, released }: TaskRow): Reason | null {
+  if (sinceAt === null || sinceAt <= now) return null
+  const isSetBack = lost + released > 0
+  return isSetBack ? { kind: 'backing_off', until: sinceAt, lost, released } : { kind: 'delayed', until: sinceAt }
+}
+
+function pushedReason({ address, offeredAt, dueAt }: TaskRow, now: number): Reason {
+  return { kind: 'pushed', address, ...(offeredAt !== null && { since: offeredAt, until: dueAt ?? now }) }
+}
+
+function noWorkerReason(
+  facts: Facts,
+  task: TaskRow,
+  { group, pid }: { group: string; pid: string | undefined },
+): Reason {
+  const live = facts.workers.filter((row) => isLive(row, facts)).map((row) => row.group)
+  const connected = [...new Set(live)].filter((name) => facts.sight === undefined || covers(facts.sight.groups, name))
+  const since = task.sinceAt ?? facts.now
+  return { kind: 'no_worker', group, ...(pid !== undefined && { pid }), since, connected: connected.sort() }
+}
+
+function waitingReason(task: TaskRow, group: string, here: readonly WorkerRow[], now: number): Reason {
+  const { worker, offeredAt, dueAt } = task
+  if (worker !== null && offeredAt !== null && dueAt !== null && dueAt > now)
+    return { kind: 'offered', pid: worker, since: offeredAt, until: dueAt }
+  return { kind: 'queued', group, workers: new Set(here.map((row) => row.pid)).size, since: task.sinceAt ?? now }
 }
 
 /** Only where all of them say what they have: a worker that says nothing may have anything. */
