@@ -18,6 +18,7 @@ export const sidebar: readonly Section[] = [
     text: 'Operations',
     items: [
       { text: 'Security', link: '/security' },
+      { text: 'Backup, retention, moving', link: '/backup' },
       { text: 'Traces', link: '/tracing' },
       { text: 'Troubleshooting', link: '/troubleshooting' },
     ],

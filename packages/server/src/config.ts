@@ -441,6 +441,7 @@ const TABLE = [
     type: 'duration',
     default: 0,
     min: 0,
+    max: 36_500 * 24 * HOUR,
     meaning:
       'Settled promises are deleted this long after they settled, unless something may still ask for them. 0: never. At least a minute.',
   },
