@@ -57,8 +57,21 @@ export class Security {
       for (const port of ports) port.secure(tls)
     })
     if (config['observability.audit_file'] !== '') this.audit.open(config['observability.audit_file'])
+    this.#announce()
     // An issuer that is down must not keep this server down: until it is back, requests are answered 503.
     await this.#keySet?.refresh()
+  }
+
+  #announce(): void {
+    const { config, logger } = this.#parts
+    const [url, publickey] = [config['auth.jwks_url'], config['auth.publickey']]
+    if (this.guard === openGuard) return logger.info({}, 'Auth disabled — all requests accepted')
+    logger.info({ keys: url || publickey, iss: config['auth.iss'], aud: config['auth.aud'] }, 'Auth enabled')
+    if (url !== '' && config['auth.aud'].length === 0)
+      logger.warn(
+        {},
+        'What the issuer says to others is believed here too: set auth.aud to what tokens for this server name',
+      )
   }
 
   /** Looks at the files now. */

@@ -3,7 +3,6 @@
 // starting is thrown, as an error whose message is for people.
 
 import type { Engine, Platform } from '@resonatehq/engine'
-import { openGuard } from './auth/guard.ts'
 import { type Config, schemeOf, serverUrlOf } from './config.ts'
 import { storageText } from './database.ts'
 import { createPoll } from './dispatch/poll.ts'
@@ -90,7 +89,6 @@ export function createServer(config: Config, parts: ServerParts): Server {
 
   async function start(): Promise<Addresses> {
     logger.info({ version: VERSION, storage: storageText(config), debug: config.debug }, 'Server starting')
-    if (guard === openGuard) logger.info({}, 'Auth disabled — all requests accepted')
     // One of several must not be asked before it can answer: the others can. It has the port from them.
     if (parts.gather) await startEngine(config['server.port'])
     const port = await startPort()

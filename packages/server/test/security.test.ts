@@ -98,6 +98,21 @@ test('a server whose issuer cannot be reached starts, and answers 503 until it c
   assert.equal((await ask(url, 'promise.get', { id: 'a' }, head)).head.status, 503, 'the cool-down holds')
 })
 
+test('the log says at the start whether anybody is told from anybody, and what is believed too easily', async (t) => {
+  const said = async (flags: Record<string, unknown>) => {
+    const lines: string[] = []
+    const note = (_: object, message: string) => void lines.push(message)
+    const fetch = (async () => new Response('', { status: 500 })) as typeof globalThis.fetch
+    await start(t, flags, { logger: { ...silentLogger, info: note, warn: note }, fetch })
+    return lines.filter((line) => /Auth|aud/.test(line)).map((line) => line.split(/ —|:/)[0])
+  }
+  assert.deepEqual(await said({}), ['Auth disabled'])
+  assert.deepEqual(await said({ 'auth.publickey': PUBLIC }), ['Auth enabled'])
+  const easy = 'What the issuer says to others is believed here too'
+  assert.deepEqual(await said({ 'auth.jwks_url': 'https://issuer.test' }), ['Auth enabled', easy])
+  assert.deepEqual(await said({ 'auth.jwks_url': 'https://issuer.test', 'auth.aud': ['us'] }), ['Auth enabled'])
+})
+
 test('a key file that is replaced takes effect when the server is told', async (t) => {
   const path = join(folder, 'replaced.pem')
   writeFileSync(path, issuer.pem)

@@ -8,7 +8,7 @@
 // P4. The engine hears of the end of every connection exactly once, and when one that refused a message takes some again.
 
 import type { Engine, Platform, WorkerPort } from '@resonatehq/engine'
-import { idProblem, type Message } from '@resonatehq/protocol'
+import { idProblem, type Message, quote } from '@resonatehq/protocol'
 import { connectionDenial } from '../auth/access.ts'
 import { type Caller, type Denial, isDenial, type Verdict } from '../auth/caller.ts'
 import { bearerOf, type Guard } from '../auth/guard.ts'
@@ -305,9 +305,10 @@ interface Asked {
 /** What the URL asks for, or why it cannot be had. */
 function askedBy(request: PollRequest): Asked | string {
   const [, , ...segments] = request.path.split('/')
-  if (segments.length !== 2) return `The path must be /poll/{group}/{pid}, each percent-encoded, but is ${request.path}`
+  if (segments.length !== 2)
+    return `The path must be /poll/{group}/{pid}, each percent-encoded, but is ${quote(request.path)}`
   const [group, pid] = segments.map(decoded)
-  if (group === undefined || pid === undefined) return `The path is not percent-encoded UTF-8: ${request.path}`
+  if (group === undefined || pid === undefined) return `The path is not percent-encoded UTF-8: ${quote(request.path)}`
   const query = new URLSearchParams(request.query)
   const capacity = query.get('capacity')
   const revoke = query.get('revoke')
@@ -336,17 +337,17 @@ function decoded(segment: string): string | undefined {
 
 /** In an address the group ends at the first slash: nobody could ever address this one. */
 function groupProblem(group: string): string | null {
-  return group.includes('/') ? `group must not contain a slash, got ${JSON.stringify(group)}` : null
+  return group.includes('/') ? `group must not contain a slash, got ${quote(group)}` : null
 }
 
 function capacityProblem(capacity: string | null): string | null {
   if (capacity === null || /^\d{1,9}$/.test(capacity)) return null
-  return `capacity must be a whole number of tasks, got ${JSON.stringify(capacity)}`
+  return `capacity must be a whole number of tasks, got ${quote(capacity)}`
 }
 
 function revokeProblem(revoke: string | null): string | null {
   if (revoke === null || revoke === '0' || revoke === '1') return null
-  return `revoke must be 0 or 1, got ${JSON.stringify(revoke)}`
+  return `revoke must be 0 or 1, got ${quote(revoke)}`
 }
 
 function presenceOf(query: URLSearchParams): Record<string, string> {
