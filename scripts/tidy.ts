@@ -39,14 +39,14 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   engine: ['protocol', 'store'],
   server: ['protocol', 'store', 'engine'],
   sdk: ['protocol', 'store', 'engine'],
-  cli: ['protocol', 'server'],
+  cli: ['protocol', 'store', 'server'],
 }
 
 /** Packages that must also run where there is no Node: no `node:` import outside the folders and files named here. */
 const NO_NODE: Readonly<Record<string, readonly string[]>> = {
   protocol: [],
   engine: [],
-  store: ['src/sqlite/', 'src/postgres/'],
+  store: ['src/sqlite/', 'src/postgres/', 'src/move.ts'],
   sdk: ['src/platform-node.ts', 'src/heartbeat-thread.ts'],
 }
 

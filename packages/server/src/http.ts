@@ -74,7 +74,17 @@ export interface HttpParts {
 }
 
 /** What this server adds to the published protocol, each of it optional for a client. */
-export const EXTENSIONS: readonly string[] = ['batch', 'capacity', 'presence', 'preload', 'lost', 'revoke', 'explain', 'retention', 'backup']
+export const EXTENSIONS: readonly string[] = [
+  'batch',
+  'capacity',
+  'presence',
+  'preload',
+  'lost',
+  'revoke',
+  'explain',
+  'retention',
+  'backup',
+]
 
 const JSON_HEADERS: Readonly<Record<string, string>> = { 'content-type': 'application/json' }
 
