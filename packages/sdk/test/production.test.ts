@@ -335,3 +335,34 @@ test('who cancels a call cancels what it has called, at every depth, and lets de
   assert.deepEqual(aborted.sort(), ['id:1.0', 'id:1.1', 'id:3'])
   await world.stop()
 })
+
+test('who cancels a suspended call cancels what it has called, also where its frame has left memory', async () => {
+  const world = new World()
+  const far = { target: 'elsewhere' }
+  const resonate = world.resonate({ pid: 'w', group: 'g', frames: { count: 0 } })
+  resonate.register('caller', async (ctx: AsyncContext) => {
+    const { id } = await ctx.detached('on its own', ctx.options(far))
+    const inner = ctx.run(async function inner(inside: AsyncContext) {
+      await inside.rpc('nobody has this', inside.options(far))
+    })
+    await Promise.all([inner, ctx.rpc('nor this', ctx.options(far)), ctx.sleep(86_400_000)])
+    return id
+  })
+  const client = world.resonate({ pid: 'c', group: 'c' })
+  await world.until(client.beginRpc('id', 'caller', client.options({ target: 'g' })))
+  await world.pass(1_000)
+  assert.equal((await taskOf(world, 'id')).state, 'suspended')
+  await world.until(client.promises.cancel('id'))
+  await world.pass(1_000)
+  const { promises } = await world.ask<{ promises: PromiseRecord[] }>('promise.search', {})
+  const states = promises.map(({ id, state }) => [id.replace(/:d.*/, ':detached'), state])
+  assert.deepEqual(states, [
+    ['id', 'rejected_canceled'],
+    ['id:1', 'rejected_canceled'],
+    ['id:1.0', 'rejected_canceled'],
+    ['id:2', 'rejected_canceled'],
+    ['id:3', 'rejected_canceled'],
+    ['id:detached', 'pending'],
+  ])
+  await world.stop()
+})

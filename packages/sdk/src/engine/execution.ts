@@ -995,7 +995,7 @@ export class Execution {
   }
 
   #tell(call: Call): void {
-    this.#host.transport.send([call]).catch(() => {})
+    this.#host.tell(call)
   }
 
   #over(ending: Ending): void {

@@ -7,7 +7,8 @@ import type { PromiseRecord, TaskRecord, TaskRef } from '@resonatehq/protocol'
 import type { Logger } from '../log.ts'
 import type { Platform } from '../platform.ts'
 import type { Tracing } from '../tracing.ts'
-import type { Reply, Transport } from '../transport/transport.ts'
+import type { Call, Reply, Transport } from '../transport/transport.ts'
+import { cancelForgotten } from './cancel.ts'
 import type { Codec } from './codec.ts'
 import { errors } from './errors.ts'
 import { type Ending, Execution, type ExecutionClaim } from './execution.ts'
@@ -36,6 +37,8 @@ export interface Host {
   readonly random: () => number
   uuid(): string
   contextOf(frame: Frame): unknown
+  /** Sends what has no answer that anyone waits for. */
+  tell(call: Call): void
   unregistered(execution: Execution, name: string, version: number): void
   suspended(execution: Execution): void
   resumed(execution: Execution): void
@@ -75,6 +78,8 @@ const FRAME_CHARS = 2_000
 const UNREGISTERED_FIRST_MS = 250
 const UNREGISTERED_MAX_MS = 30_000
 const PAUSE_BEFORE_RELEASE_FREE = 1
+/** How long a stop waits for the server to have heard what was given back. */
+const LAST_WORDS_MS = 2_000
 
 export class Worker implements Host {
   readonly pid: string
@@ -101,6 +106,8 @@ export class Worker implements Host {
   #inHand = 0
   #isStopping = false
   #drained: (() => void) | undefined
+  /** Requests whose answers nobody waits for, but a stop that they arrive. */
+  readonly #told = new Set<Promise<unknown>>()
   /** Functions without operations that were said to take long. */
   readonly #slow = new Set<string>()
   /** How often each unknown function was met, for the back-off. */
@@ -248,6 +255,12 @@ export class Worker implements Host {
     execution.start()
   }
 
+  tell(call: Call): void {
+    const told = this.transport.send([call]).then(ignore, ignore)
+    this.#told.add(told)
+    void told.then(() => this.#told.delete(told))
+  }
+
   watch(id: string, execution: Execution): void {
     const watching = this.#watching.get(id) ?? new Set()
     this.#watching.set(id, watching.add(execution))
@@ -318,7 +331,11 @@ export class Worker implements Host {
   /** The server takes a task away. */
   revoke({ id, version }: TaskRef): void {
     const execution = this.#executions.get(id)
-    if (execution && execution.version === version) execution.lose()
+    if (execution?.version === version) return execution.lose()
+    if (!execution)
+      cancelForgotten(this.transport, id).catch((cause: unknown) =>
+        this.logger.warn({ id, cause }, 'what a canceled call had called was not canceled'),
+      )
   }
 
   /** Puts an execution among the suspended; the oldest give way when there are too many. */
@@ -365,6 +382,20 @@ export class Worker implements Host {
       else execution.drop()
     }
     this.#heartbeat.stop()
+    await this.#lastWords()
+  }
+
+  /** What was acquired at the last moment is given back too. A server that does not answer is not waited for. */
+  async #lastWords(): Promise<void> {
+    if (this.#acquiring.size > 0) await this.#drain(LAST_WORDS_MS)
+    if (this.#told.size === 0) return
+    await new Promise<void>((resolve) => {
+      const cancel = this.#platform.timer(LAST_WORDS_MS, resolve)
+      void Promise.all(this.#told).then(() => {
+        cancel()
+        resolve()
+      })
+    })
   }
 
   #drain(graceMs: number): Promise<void> {
@@ -399,6 +430,8 @@ function beginsNothing(id: string, name: string, ms: number): string {
 function seconds(ms: number): string {
   return `${Math.floor(ms / 100) / 10} s or more`
 }
+
+function ignore(): void {}
 
 /** Whether a preload certainly holds everything. */
 function isWhole(preload: readonly PromiseRecord[]): boolean {
