@@ -86,10 +86,12 @@ async function work(calls: number): Promise<void> {
   assert.deepEqual(await Promise.all(roots), Array(calls).fill(2))
 }
 
-async function post(kind: string, data: object, head: object = {}): Promise<void> {
+async function post<T = unknown>(kind: string, data: object, head: object = {}): Promise<T> {
   const body = JSON.stringify({ kind, head: { corrId: '1', version: '2026-04-01', ...head }, data })
   const answer = await fetch(url, { method: 'POST', body })
-  assert.equal(answer.status, 200, await answer.text())
+  const envelope = (await answer.json()) as { data: T }
+  assert.equal(answer.status, 200, String(envelope.data))
+  return envelope.data
 }
 
 /** Series that only a server on PostgreSQL has. */
@@ -162,6 +164,27 @@ test('a real Prometheus gives the answers that the queries promise', { skip: too
   assert.deepEqual(await ask('max by (group) (resonate_group_ready_tasks{group="nobody"})'), [1])
   assert.deepEqual(await ask('max by (group) (resonate_group_workers_desired{group="nobody"})'), [1])
   assert.deepEqual(await ask('max by (group) (resonate_workers{group="g"})'), [1])
+})
+
+interface Reason {
+  readonly kind: string
+  readonly group?: string
+  readonly func?: string
+  readonly workers?: number
+  readonly versions?: readonly number[]
+}
+
+test('a function that no worker of the group has is told by name, as the SDK says what its workers have', async () => {
+  await resonate.rpc('missing-1', 'nope', resonate.options({ target: 'g' }))
+  const reason = async () => {
+    const { steps } = await post<{ steps: { reason: Reason }[] }>('promise.explain', { id: 'missing-1' })
+    return steps.at(-1)?.reason
+  }
+  // A worker takes the task, sees that it has no such function, and gives it back.
+  let found = await reason()
+  while (found?.kind !== 'no_function') found = await reason()
+  assert.deepEqual([found.group, found.func, found.workers, found.versions], ['g', 'nope', 1, []])
+  await post('promise.settle', { id: 'missing-1', state: 'rejected_canceled' })
 })
 
 function withoutVariables(query: string): string {
