@@ -132,7 +132,10 @@ class StoreEngine implements Engine {
   readonly #sight: InquiryParts
   /** Queues that are being read; true: asked again meanwhile. */
   readonly #pulling = new Map<string, boolean>()
+  /** Reads for workers that are under way: the store is closed after them. */
+  readonly #errands = new Set<Promise<void>>()
   #isPaused = false
+  #isStopping = false
   #seenAt = 0
   /** Where among the workers the next look begins. */
   #lookedAt = 0
@@ -222,10 +225,12 @@ class StoreEngine implements Engine {
   }
 
   async stop(): Promise<void> {
+    this.#isStopping = true
     this.#placement.isPaused = true
     await this.#peers?.stop()
     await this.#retention.stop()
     await this.#timers.stop()
+    await Promise.all(this.#errands)
     await this.#lane.drained()
     await this.#store.close()
   }
@@ -386,7 +391,7 @@ class StoreEngine implements Engine {
   }
 
   #sendOwed(worker: { readonly group: string; readonly pid: string }): void {
-    void this.#delivery.catchUp(worker).catch((error: unknown) => this.#health.failed(error))
+    this.#errand(this.#delivery.catchUp(worker).catch((error: unknown) => this.#health.failed(error)))
   }
 
   report(pid: string, vitals: Vitals): void {
@@ -396,7 +401,7 @@ class StoreEngine implements Engine {
   connect(port: WorkerPort): Connected {
     this.#ports.add(port)
     this.#delivery.open(port)
-    this.#welcome(port)
+    this.#errand(this.#welcome(port))
     return {
       drained: () => {
         if (this.#ports.has(port)) this.#refill(port)
@@ -461,7 +466,7 @@ class StoreEngine implements Engine {
 
   /** Offers what waits in a queue, as long as there is room; one reader of a queue at a time, asked again is read again. */
   #pull(queue: string): void {
-    if (this.#isPaused) return this.#placement.leftover(queue)
+    if (this.#isPaused || this.#isStopping) return this.#placement.leftover(queue)
     if (this.#pulling.has(queue)) return void this.#pulling.set(queue, true)
     this.#pulling.set(queue, false)
     const done = () => {
@@ -469,11 +474,17 @@ class StoreEngine implements Engine {
       this.#pulling.delete(queue)
       if (isAskedAgain) this.#pull(queue)
     }
-    void this.#pullAll(queue).then(done, (error: unknown) => {
+    const failed = (error: unknown) => {
       this.#pulling.delete(queue)
       this.#placement.leftover(queue)
       this.#health.failed(error)
-    })
+    }
+    this.#errand(this.#pullAll(queue).then(done, failed))
+  }
+
+  #errand(work: Promise<void>): void {
+    const errand = work.finally(() => this.#errands.delete(errand))
+    this.#errands.add(errand)
   }
 
   async #pullAll(queue: string): Promise<void> {
@@ -484,7 +495,7 @@ class StoreEngine implements Engine {
       const tasks = await this.#store.ready({ queues: [queue], now: await this.#store.now(), limit })
       if (tasks.length === limit) this.#placement.leftover(queue)
       const isPlaced = await this.#lane.settled(tasks.map(({ id }): Entry => ({ kind: 'place', id })))
-      if (!isPlaced) return this.#placement.leftover(queue)
+      if (!isPlaced || this.#isStopping) return this.#placement.leftover(queue)
       if (tasks.length < limit) return
     }
   }

@@ -147,25 +147,6 @@ for (const notify of [true, false]) {
   })
 }
 
-test('a suspended task comes back to the worker that ran it, whichever server wakes it', { skip }, async (t) => {
-  const { a, b } = await two(t, {})
-  const own = new Port('own')
-  b.connect(own)
-  await ok(a.submit(create('x')))
-  assert.equal(await own.next(), 'execute x')
-  const others = ['p', 'q'].map((pid) => new Port(pid))
-  for (const port of others) a.connect(port)
-  for (let n = 1; n <= 5; n++) {
-    await ok(a.submit(create(`y${n}`, {})))
-    await ok(b.submit({ kind: 'task.acquire', data: { id: 'x', version: n - 1, pid: 'own', ttl: 60_000 } }))
-    const action = { kind: 'promise.register_callback', data: { awaited: `y${n}`, awaiter: 'x' } } as const
-    await ok(a.submit({ kind: 'task.suspend', data: { id: 'x', version: n, actions: [action] } }))
-    await ok(a.submit({ kind: 'promise.settle', data: { id: `y${n}`, state: 'resolved', value: {} } }))
-    assert.equal(await own.next(), 'execute x')
-  }
-  assert.ok(others.every(({ isQuiet }) => isQuiet))
-})
-
 test('a claim that is halted on one server is revoked through the other', { skip }, async (t) => {
   const { a, b } = await two(t, {})
   const port = new Port('w')
