@@ -54,6 +54,22 @@ test('a worker that gets SIGTERM ends what it has in hand and exits with the cod
   assert.equal(await worker.ended(), 7)
 })
 
+test('what a worker that gets SIGTERM cannot end in time is given back before the process is gone', async (t) => {
+  // The server takes nothing from who is gone, and a lease is long: only what is given back goes to another.
+  const { url } = await serve(t, { settings: { 'tasks.disconnect_uptime': '1h' } })
+  const worker = startWorker(t, { URL: url, EXIT_CODE: '0', GRACE: '0' })
+  await worker.says('ready')
+  const client = caller(t, url)
+  const handle = await client.beginRpc('id', 'linger', 60_000, client.options({ target: 'blocked' }))
+  await worker.says('lingering')
+  worker.child.kill('SIGTERM')
+  assert.equal(await worker.ended(), 0)
+  const again = startWorker(t, { URL: url })
+  await again.says('lingering')
+  await client.promises.resolve('id', { value: 'enough' })
+  assert.equal(await handle.result(), 'enough')
+})
+
 test('without an exit code a worker that was stopped by a signal ends when nothing is left to do', async (t) => {
   const { url } = await serve(t)
   const worker = startWorker(t, { URL: url })

@@ -2,7 +2,7 @@
 
 import { Resonate } from '@resonatehq/sdk'
 
-const { URL = '', TTL = '60000', LAG_LIMIT, EXIT_CODE } = process.env
+const { URL = '', TTL = '60000', LAG_LIMIT, EXIT_CODE, GRACE = '10000' } = process.env
 const say = (line: string) => process.stdout.write(`${line}\n`)
 
 const resonate = new Resonate({
@@ -11,7 +11,7 @@ const resonate = new Resonate({
   ttl: Number(TTL),
   logLevel: 'error',
   ...(LAG_LIMIT ? { lagLimit: Number(LAG_LIMIT) } : {}),
-  signals: EXIT_CODE ? { timeout: 10_000, exitCode: Number(EXIT_CODE) } : true,
+  signals: EXIT_CODE ? { timeout: Number(GRACE), exitCode: Number(EXIT_CODE) } : true,
 })
 
 resonate.register('block', (_: unknown, ms: number) => {
