@@ -39,8 +39,11 @@ export interface ResonateOptions {
   pid?: string
   /** How long a task stays ours without a sign of life, ms. @default 60000 */
   ttl?: number
-  /** Sent with every request. @default RESONATE_TOKEN */
-  token?: string
+  /**
+   * Sent with every request. A function is asked anew for each of them and for each connection: for tokens that end and are
+   * followed by others. It must answer at once, so fetch the next one in time. @default RESONATE_TOKEN
+   */
+  token?: string | (() => string)
   /** How long one HTTP request may take, ms. @default RESONATE_TIMEOUT, or 10000 */
   timeout?: number
   /** The same as logLevel "debug". @default false */

@@ -2,13 +2,20 @@
 // then the loop renews by itself; and it stops when the loop has not turned for so long that others had better have the work.
 // It must never renew for a process whose stillness has passed the limit, and never keep a process alive.
 
-import { workerData } from 'node:worker_threads'
+import { parentPort, workerData } from 'node:worker_threads'
+import type { Door } from './platform.ts'
 import { agentHttp, monotonicMs, type PacemakerData, SHARED } from './platform-node.ts'
 
-const { url, headers, head, pid, ttlMs, lagLimitMs, shared } = workerData as PacemakerData
+const { pid, ttlMs, lagLimitMs, shared, ...given } = workerData as PacemakerData
 const cells = new BigInt64Array(shared)
 const http = agentHttp()
+let door: Door = given
 let beatAt = 0
+
+// Posted while the loop turned. One that is blocked posts none, and its last token has to do.
+parentPort?.on('message', (renewed: Door) => {
+  door = renewed
+})
 
 /** How long the loop has been still, ms, where it is to be renewed for; null where it is not. */
 function stillness(now: number): number | null {
@@ -23,10 +30,11 @@ async function beat(lagMs: number): Promise<void> {
   // An empty list: every task that this process holds.
   const envelope = {
     kind: 'task.heartbeat',
-    head: { ...head, corrId: 'thread', 'resonate:worker': vitals },
+    head: { ...door.head, corrId: 'thread', 'resonate:worker': vitals },
     data: { pid, tasks: [] },
   }
   try {
+    const { url, headers } = door
     await http.request(url, { method: 'POST', headers, body: JSON.stringify(envelope), timeoutMs: ttlMs / 4 })
   } catch {
     // Asked again at the next look.

@@ -39,6 +39,7 @@ export function startPacemaker(options: PacemakerOptions): Pacemaker {
   thread.on('error', () => {})
   return {
     turned,
+    renew: (door) => thread.postMessage(door),
     held: (tasks) => void Atomics.store(cells, SHARED.tasks, BigInt(tasks)),
     stop: () => void thread.terminate(),
   }
@@ -60,12 +61,12 @@ export function agentHttp(): HttpPort {
   }
 }
 
-interface Door {
+interface Exit {
   readonly module: typeof http | typeof https
   readonly agent: http.Agent | https.Agent
 }
 
-function request({ module, agent }: Door, url: string, options: HttpRequestOptions) {
+function request({ module, agent }: Exit, url: string, options: HttpRequestOptions) {
   const { method, body, timeoutMs } = options
   const headers = { ...options.headers, ...(body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }) }
   return new Promise<Awaited<ReturnType<HttpPort['request']>>>((resolve, reject) => {
@@ -97,7 +98,7 @@ function request({ module, agent }: Door, url: string, options: HttpRequestOptio
   })
 }
 
-function stream({ module }: Door, url: string, { headers, signal, onText }: HttpStreamOptions) {
+function stream({ module }: Exit, url: string, { headers, signal, onText }: HttpStreamOptions) {
   return new Promise<{ status: number; ended: Promise<void> }>((resolve, reject) => {
     // Not over the agent: this connection stays, and must not take one of the kept-alive sockets.
     const sent = module.request(url, { headers, signal, agent: false }, (response) =>

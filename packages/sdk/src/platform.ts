@@ -31,11 +31,15 @@ export interface Platform {
   exit?(code: number): void
 }
 
-/** What renews leases from a thread needs to know: where to, as whom, and for how long. */
-export interface PacemakerOptions {
+/** Whatever a request by itself needs: where to, and as whom. */
+export interface Door {
   readonly url: string
   readonly headers: Readonly<Record<string, string>>
   readonly head: Readonly<Record<string, unknown>>
+}
+
+/** What renews leases from a thread needs to know: where to, as whom, and for how long. */
+export interface PacemakerOptions extends Door {
   readonly pid: string
   readonly ttlMs: number
   /** A loop that has not turned for this long is stuck: its leases are left to end. */
@@ -48,6 +52,8 @@ export interface Pacemaker {
   turned(): void
   /** How many tasks there are to renew. */
   held(tasks: number): void
+  /** As whom from now on: a token may have been followed by another. */
+  renew(door: Door): void
   /** Ends it. */
   stop(): void
 }

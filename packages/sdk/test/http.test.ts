@@ -20,8 +20,10 @@ interface Stream {
 function serve({
   extensions = ['batch'],
   answer,
+  token = 'secret',
 }: {
   extensions?: string[]
+  token?: string | (() => string)
   answer?: (posts: number) => Answer | undefined
 } = {}) {
   const posts: (RequestEnvelope | RequestEnvelope[])[] = []
@@ -47,7 +49,7 @@ function serve({
     url: 'http://server/',
     group: 'a b',
     pid: 'p/1',
-    token: 'secret',
+    token,
     timeoutMs: 1_000,
     sdk: 'typescript',
     version: '1',
@@ -176,6 +178,25 @@ test('the message stream carries token, capacity and functions, and its messages
   options.onText(`: alive\n\ndata: ${text.slice(0, 9)}`)
   options.onText(`${text.slice(9)}\n\n`)
   assert.equal(messages[0]?.kind, 'execute')
+  await transport.stop()
+})
+
+test('a token that is a function is asked anew for each request and each connection', async () => {
+  let token = 'first'
+  const { world, transport, posts, streams } = serve({ token: () => token })
+  transport.start(() => ({ capacity: undefined, functions: [] }))
+  await world.until(transport.send([get('a')]))
+  token = 'second'
+  await world.until(transport.send([get('a')]))
+  streams[0]?.end()
+  await world.pass(100)
+  const auths = posts.flat().map(({ head }) => head.auth)
+  assert.deepEqual(auths, ['first', 'second'])
+  assert.equal(transport.door.headers.authorization, 'Bearer second')
+  assert.deepEqual(
+    streams.map(({ options }) => options.headers.authorization),
+    ['Bearer first', 'Bearer second'],
+  )
   await transport.stop()
 })
 

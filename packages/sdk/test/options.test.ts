@@ -58,7 +58,7 @@ function observed(t: TestContext, options: ResonateOptions = {}, env: Record<str
     env: (name: string) => env[name],
     pacemaker: (thread: PacemakerOptions) => {
       seen.threads.push(thread)
-      return { turned() {}, held() {}, stop() {} }
+      return { turned() {}, held() {}, renew() {}, stop() {} }
     },
     onSignal: (fn: () => void) => {
       signal = fn

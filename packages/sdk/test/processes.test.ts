@@ -1,9 +1,41 @@
 // Real processes: an event loop that is really blocked, signals that are really sent.
 
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { Resonate } from '@resonatehq/sdk'
 import { serve, startWorker } from './servers.ts'
+
+/** Starts the embedded program over one file again and again. */
+function embedded(t: TestContext): (env?: Record<string, string>) => ReturnType<typeof startWorker> {
+  const folder = mkdtempSync(join(tmpdir(), 'resonate-embedded-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  return (env = {}) => startWorker(t, { DATABASE: join(folder, 'app.db'), ...env }, 'embedded-process.ts')
+}
+
+for (const [hang, before, after] of [
+  ['first', ['first'], ['first', 'second', 'third']],
+  ['second', ['first', 'second'], ['second', 'third']],
+  ['third', ['first', 'second', 'third'], ['third']],
+] as const) {
+  test(`a program with its server in a file, killed in its ${hang} step, goes on with that step when it is started again`, async (t) => {
+    const start = embedded(t)
+    const killed = start({ HANG: hang })
+    await killed.says(hang)
+    killed.child.kill('SIGKILL')
+    await killed.ended()
+    assert.deepEqual(killed.lines, before)
+    // Long before the lease of the dead one would end.
+    const again = start()
+    assert.equal(await again.ended(), 0)
+    assert.deepEqual(again.lines, [...after, 'done: first second third'])
+    const done = start()
+    assert.equal(await done.ended(), 0)
+    assert.deepEqual(done.lines, ['done: first second third'])
+  })
+}
 
 function caller(t: TestContext, url: string, group = 'callers'): Resonate {
   const resonate = new Resonate({ url, group, logLevel: 'error' })

@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import type { TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { createServer, loadConfig, nodePlatform, silentLogger } from '@resonatehq/server'
 
 export interface Running {
@@ -31,28 +32,31 @@ export interface WorkerProcess {
   readonly child: ChildProcess
   /** Resolves when the process says this line. */
   says(line: string): Promise<void>
+  /** All that it has said, in order. */
+  readonly lines: readonly string[]
   /** Its exit code, or the signal that ended it. */
   ended(): Promise<number | string>
 }
 
-/** Runs test/worker-process.ts, told what to do by its environment. */
-export function startWorker(t: TestContext, env: Record<string, string>): WorkerProcess {
-  const file = new URL('./worker-process.ts', import.meta.url).pathname
+/** Runs a program of this folder, told what to do by its environment. */
+export function startWorker(t: TestContext, env: Record<string, string>, name = 'worker-process.ts'): WorkerProcess {
+  const file = fileURLToPath(new URL(name, import.meta.url))
   const child = spawn(process.execPath, [file], {
     env: { PATH: process.env.PATH ?? '', ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   t.after(() => child.kill('SIGKILL'))
   const ended = once(child, 'exit').then(([code, signal]) => code ?? signal)
-  const said = new Set<string>()
+  const said: string[] = []
   const waiting = new Map<string, () => void>()
   createInterface({ input: child.stdout }).on('line', (line) => {
-    said.add(line)
+    said.push(line)
     waiting.get(line)?.()
   })
   return {
     child,
+    lines: said,
     ended: () => ended,
-    says: (line) => (said.has(line) ? Promise.resolve() : new Promise((resolve) => waiting.set(line, resolve))),
+    says: (line) => (said.includes(line) ? Promise.resolve() : new Promise((resolve) => waiting.set(line, resolve))),
   }
 }

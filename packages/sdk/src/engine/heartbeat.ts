@@ -130,6 +130,7 @@ export class Heartbeat {
     const { pid, ttl, platform, transport } = this.#options
     const held = [...this.#held.values()]
     for (const each of held) each.beat()
+    if (transport.door) this.#pacemaker?.renew(transport.door)
     const vitals = { lagMs: Math.round(this.#lagMs), rssBytes: platform.rssBytes?.(), tasks: held.length }
     const head = { 'resonate:worker': vitals }
     this.#lagMs = 0

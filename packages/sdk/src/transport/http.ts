@@ -7,12 +7,11 @@
 import { type Message, PROTOCOL_VERSION } from '@resonatehq/protocol'
 import { errors, messageOf, ResonateTimeoutException } from '../engine/errors.ts'
 import type { Logger } from '../log.ts'
-import type { Platform } from '../platform.ts'
+import type { Door, Platform } from '../platform.ts'
 import { MessageStream, parseObject } from './stream.ts'
 import {
   backoffMs,
   type Call,
-  type Door,
   isPassing,
   type Reply,
   type SendOptions,
@@ -32,7 +31,8 @@ export interface HttpTransportOptions {
   readonly url: string
   readonly group: string
   readonly pid: string
-  readonly token?: string
+  /** A function is asked anew for each request: a token may end and be followed by another. */
+  readonly token?: string | (() => string)
   /** How long one HTTP request may take, ms. */
   readonly timeoutMs: number
   readonly headers?: Readonly<Record<string, string>>
@@ -64,8 +64,6 @@ export class HttpTransport implements Transport {
   readonly #options: HttpTransportOptions
   readonly #platform: Platform
   readonly #base: string
-  readonly #headers: Record<string, string>
-  readonly #head: Record<string, unknown>
   readonly #queue: Parcel[] = []
   readonly #waits = new Set<() => void>()
   readonly #stopping = new AbortController()
@@ -80,18 +78,28 @@ export class HttpTransport implements Transport {
   #probe: Promise<void> | undefined
 
   constructor(options: HttpTransportOptions) {
-    const { url, group, pid, token } = options
+    const { url, group, pid } = options
     this.#options = options
     this.#platform = options.platform
     this.#base = url.replace(/\/+$/, '')
-    this.#headers = {
-      'content-type': 'application/json',
-      ...options.headers,
-      ...(token ? { authorization: `Bearer ${token}` } : {}),
-    }
-    this.#head = { version: PROTOCOL_VERSION, ...(token ? { auth: token } : {}) }
     this.unicast = `poll://uni@${group}/${pid}`
     this.anycast = `poll://any@${group}/${pid}`
+  }
+
+  get #token(): string | undefined {
+    const { token } = this.#options
+    return typeof token === 'function' ? token() : token
+  }
+
+  get #headers(): Record<string, string> {
+    const token = this.#token
+    const given = { 'content-type': 'application/json', ...this.#options.headers }
+    return token ? { ...given, authorization: `Bearer ${token}` } : given
+  }
+
+  get #head(): Record<string, unknown> {
+    const token = this.#token
+    return token ? { version: PROTOCOL_VERSION, auth: token } : { version: PROTOCOL_VERSION }
   }
 
   get batches(): boolean {
@@ -123,7 +131,7 @@ export class HttpTransport implements Transport {
     const { platform, logger } = this.#options
     this.#stream = new MessageStream({
       url: () => this.#pollUrl(facts()),
-      headers: this.#headers,
+      headers: () => this.#headers,
       platform,
       logger,
       onMessage: (message) => this.#onMessage(message),

@@ -2,7 +2,7 @@
 // the protocol: what is sent is parsed and ruled upon by the same code as on the wire.
 
 import type { Engine } from '@resonatehq/engine'
-import type { Answer, Kind, Message, Request } from '@resonatehq/protocol'
+import type { Answer, Kind, Message, Request, TaskRecord } from '@resonatehq/protocol'
 import { errors } from '../engine/errors.ts'
 import type { Logger } from '../log.ts'
 import type { Platform } from '../platform.ts'
@@ -26,6 +26,7 @@ export interface Embedded {
 }
 
 const BUSY_WAIT_MS = 20
+const PAGE = 1_000
 
 export class LocalTransport implements Transport {
   readonly unicast: string
@@ -138,6 +139,7 @@ export async function embed({
     serverUrl: 'local://',
   })
   await engine.start()
+  if (path !== undefined) await releaseAll(engine)
   const limits = protocol.DEFAULT_LIMITS
   const read = ({ kind, data }: Call) => {
     const parsed = protocol.parseRequest(kind as Kind, data as Record<string, unknown>, limits)
@@ -145,6 +147,17 @@ export async function embed({
     return protocol.ruleProblem(parsed.request, limits) ?? parsed.request
   }
   return { engine, read }
+}
+
+/** A file is served by one process: whoever held a task when it was opened is dead, and nobody need wait for leases to end. */
+async function releaseAll(engine: Engine): Promise<void> {
+  let cursor: string | undefined
+  do {
+    const data = { state: 'acquired', limit: PAGE, ...(cursor ? { cursor } : {}) } as const
+    const found = (await engine.submit({ kind: 'task.search', data })).data as { tasks: TaskRecord[]; cursor?: string }
+    await engine.submitAll(found.tasks.map(({ id, version }) => ({ kind: 'task.release', data: { id, version } })))
+    cursor = found.cursor
+  } while (cursor !== undefined)
 }
 
 async function openStore(path: string | undefined, { now }: Platform) {

@@ -139,7 +139,7 @@ export class PollMessageSource implements HttpAdapter {
     this.anycast = `poll://any@${group}/${pid}`
     this.#stream = new MessageStream({
       url: () => url,
-      headers: token ? { authorization: `Bearer ${token}` } : {},
+      headers: (): Record<string, string> => (token ? { authorization: `Bearer ${token}` } : {}),
       platform,
       logger,
       onMessage: (message) => {

@@ -15,7 +15,8 @@ const REFUSED_ATTEMPT = 2
 export interface MessageStreamOptions {
   /** Asked anew for each connection, since it tells of this worker. */
   readonly url: () => string
-  readonly headers: Readonly<Record<string, string>>
+  /** Asked anew as well, since a token may have been followed by another. */
+  readonly headers: () => Readonly<Record<string, string>>
   readonly platform: Platform
   readonly logger: Logger
   readonly onMessage: (message: Message) => void
@@ -68,7 +69,7 @@ export class MessageStream {
     const silence = this.#silence(controller)
     try {
       const { status, ended } = await platform.http.stream(url(), {
-        headers: { ...headers, accept: 'text/event-stream' },
+        headers: { ...headers(), accept: 'text/event-stream' },
         signal: controller.signal,
         onText: (text) => {
           silence.heard()

@@ -2,6 +2,7 @@
 // what may be asked again is asked again, so a lost connection is never the engine's business.
 
 import type { Message } from '@resonatehq/protocol'
+import type { Door } from '../platform.ts'
 
 /** A request without its envelope. */
 export interface Call {
@@ -18,12 +19,6 @@ export interface Reply {
   readonly data: unknown
   /** The request was sent more than once, so a 409 may be the echo of its own success. */
   readonly repeated: boolean
-}
-
-export interface Door {
-  readonly url: string
-  readonly headers: Readonly<Record<string, string>>
-  readonly head: Readonly<Record<string, unknown>>
 }
 
 export interface SendOptions {

@@ -1,0 +1,139 @@
+// What several operations at once come to is the same wherever the worker is killed: all, race, any and allSettled decide in a
+// replay as they did before; and functions of both styles call each other.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type Context, Never, type Resonate } from '@resonatehq/sdk'
+import { crashEverywhere, type Program } from '@resonatehq/sdk/testing'
+
+const once = (ctx: Context) => ctx.options({ retryPolicy: new Never() })
+
+function fails(_: unknown, text: string): never {
+  throw new Error(text)
+}
+
+/** Goes on after so many milliseconds, and gives its name. */
+async function after(ctx: Context, ms: number, name: string): Promise<string> {
+  await ctx.sleep(ms)
+  return name
+}
+
+async function afterwards(ctx: Context, ms: number, text: string): Promise<never> {
+  await ctx.sleep(ms)
+  throw new Error(text)
+}
+
+const COMBINED: Readonly<Record<string, readonly [body: (ctx: Context) => Promise<unknown>, result: unknown]>> = {
+  'all of steps, calls and sleeps': [
+    (ctx) => Promise.all([ctx.run(() => 'step'), ctx.rpc(after, 20, 'call'), ctx.sleep(5), ctx.run(after, 10, 'flow')]),
+    ['step', 'call', null, 'flow'],
+  ],
+  'all, of which one fails': [
+    (ctx) =>
+      Promise.all([
+        ctx.rpc(after, 50, 'late'),
+        ctx.rpc(afterwards, 5, 'first failure'),
+        ctx.rpc(afterwards, 20, 'second'),
+      ]).catch((error: Error) => error.message),
+    'first failure',
+  ],
+  'a race of calls': [(ctx) => Promise.race([ctx.rpc(after, 30, 'slow'), ctx.rpc(after, 5, 'quick')]), 'quick'],
+  'a race of a step of many and a sleep': [
+    (ctx) => Promise.race([ctx.run(after, 40, 'flow'), ctx.sleep(10).then(() => 'sleep')]),
+    'sleep',
+  ],
+  'a race that a failure wins': [
+    (ctx) =>
+      Promise.race([ctx.rpc(after, 30, 'slow'), ctx.rpc(afterwards, 5, 'failed first')]).catch(
+        (error: Error) => error.message,
+      ),
+    'failed first',
+  ],
+  'any, whatever fails before': [
+    (ctx) =>
+      Promise.any([ctx.run(fails, 'no', once(ctx)), ctx.rpc(afterwards, 5, 'neither'), ctx.rpc(after, 20, 'yes')]),
+    'yes',
+  ],
+  'any, when all fail': [
+    (ctx) =>
+      Promise.any([ctx.run(fails, 'no', once(ctx)), ctx.rpc(afterwards, 5, 'neither')]).catch((error: AggregateError) =>
+        error.errors.map(({ message }) => message),
+      ),
+    ['no', 'neither'],
+  ],
+  allSettled: [
+    async (ctx) => {
+      const outcomes = await Promise.allSettled([
+        ctx.rpc(after, 20, 'call'),
+        ctx.run(fails, 'no', once(ctx)),
+        ctx.sleep(5),
+      ])
+      return outcomes.map((outcome) =>
+        outcome.status === 'fulfilled' ? (outcome.value ?? null) : outcome.reason.message,
+      )
+    },
+    ['call', 'no', null],
+  ],
+  'the order in which results come': [
+    async (ctx) => {
+      const order: string[] = []
+      const noted = (name: string) => (): void => void order.push(name)
+      const calls = [30, 10, 20].map((ms) => ctx.rpc(after, ms, `${ms}`).then(noted(`${ms}`)))
+      await Promise.all([...calls, ctx.sleep(15).then(noted('sleep')), ctx.run(() => 1).then(noted('step'))])
+      return order
+    },
+    ['step', '10', 'sleep', '20', '30'],
+  ],
+}
+
+for (const [name, [body, result]] of Object.entries(COMBINED)) {
+  test(`${name}: a replay decides as it was decided`, async () => {
+    // A crash may well change who is first. Once someone was told, that is who it was, whoever replays it.
+    const calm: unknown[] = []
+    const program = (): Program<unknown> => {
+      const told: string[] = []
+      const tell = (_: unknown, what: unknown) => {
+        told.push(JSON.stringify(what))
+        return what
+      }
+      return {
+        worker(resonate) {
+          for (const fn of [after, afterwards]) resonate.register(fn)
+          resonate.register('flow', async (ctx: Context) => ctx.run(tell, await body(ctx)))
+        },
+        async call(client) {
+          const came = await client.rpc('id', 'flow')
+          calm.push(came)
+          return { isTold: told.length > 0, others: told.filter((each) => each !== JSON.stringify(came)) }
+        },
+      }
+    }
+    assert.deepEqual((await crashEverywhere(program)).result, { isTold: true, others: [] })
+    assert.deepEqual(calm[0], result)
+  })
+}
+
+test('generators and async functions call each other, here and elsewhere', async () => {
+  const register = (resonate: Resonate) => {
+    function* generator(ctx: Context, depth: number): Generator<unknown, string, unknown> {
+      if (depth === 0) return 'end'
+      const here = yield* ctx.run(asynchronous, depth - 1)
+      const there = yield* ctx.rpc<string>('asynchronous', depth - 1)
+      return `generator(${here}, ${there})`
+    }
+    async function asynchronous(ctx: Context, depth: number): Promise<string> {
+      if (depth === 0) return 'end'
+      const here = await ctx.run(generator, depth - 1)
+      const there = await ctx.rpc<string>('generator', depth - 1)
+      return `asynchronous(${here}, ${there})`
+    }
+    resonate.register('generator', generator)
+    resonate.register('asynchronous', asynchronous)
+  }
+  const program = (): Program<string> => ({
+    worker: register,
+    call: (client) => client.rpc<string>('id', 'generator', 2),
+  })
+  const { result } = await crashEverywhere(program)
+  assert.equal(result, 'generator(asynchronous(end, end), asynchronous(end, end))')
+})
