@@ -139,7 +139,7 @@ test(`no fault of servers, workers or the database shows, ${DURATION_MS / 1_000}
 }, async (t) => {
   const problems = await torment(t)
   const command = `SEED=${SEED} DURATION=${DURATION_MS / 1_000} node --test packages/conformance/test/cluster/cluster.test.ts`
-  assert.equal(problems.join('\n'), '', `${problems.length} problems with seed ${SEED}; again: ${command}`)
+  assert.equal(problems.slice(0, 20).join('\n'), '', `${problems.length} problems with seed ${SEED}; again: ${command}`)
 })
 
 async function torment(t: TestContext): Promise<string[]> {
@@ -153,11 +153,7 @@ async function torment(t: TestContext): Promise<string[]> {
     const { name, how, fromAt, toAt } = incident
     t.diagnostic(`${how} of ${name} for ${Math.round(toAt - fromAt)} ms at ${fromAt}`)
   }
-  await inflict(drawFaults(chance, cluster.victims.length, DURATION_MS), cluster.victims, {
-    now: clock.now,
-    pause,
-    tell,
-  })
+  await inflict(drawFaults(chance, cluster.victims, DURATION_MS), { now: clock.now, pause, tell })
   for (const client of clients) client.stop()
   await Promise.all(running)
   return audit(t, { cluster, clients, incidents })

@@ -82,10 +82,10 @@ export class Cluster {
     return new Cluster({ url, folder, servers, workers }, database)
   }
 
-  /** What can go wrong: any process, the database as often as a server or two workers. */
-  get victims(): Victim[] {
+  /** What can go wrong: with any server, any worker, or the database. */
+  get victims(): Victim[][] {
     const { signal, restart } = this.#database
-    return [...this.servers, ...this.workers, { name: 'database', signal, restart }]
+    return [[...this.servers], [...this.workers], [{ name: 'database', signal, restart }]]
   }
 
   /** Members that ended though nobody killed them, with their last words. */

@@ -11,7 +11,7 @@ export interface Victim {
 }
 
 export interface Fault {
-  readonly victim: number
+  readonly victim: Victim
   readonly how: 'SIGKILL' | 'SIGSTOP'
   /** After the fault before. */
   readonly afterMs: number
@@ -26,12 +26,13 @@ export interface Incident {
   readonly toAt: number
 }
 
-export function drawFaults(chance: Chance, victims: number, durationMs: number): Fault[] {
+/** Victims come in kinds, which are all met as often. */
+export function drawFaults(chance: Chance, kinds: readonly (readonly Victim[])[], durationMs: number): Fault[] {
   const faults: Fault[] = []
   for (let atMs = 0; ; ) {
     const how = chance.pick(['SIGKILL', 'SIGSTOP'] as const)
     const fault: Fault = {
-      victim: chance.below(victims),
+      victim: chance.pick(chance.pick(kinds)),
       how,
       afterMs: chance.between(200, 2_500),
       lastsMs: chance.between(100, how === 'SIGKILL' ? 1_500 : 4_000),
@@ -45,11 +46,10 @@ export function drawFaults(chance: Chance, victims: number, durationMs: number):
 /** Lets all of them happen, and tells of each when it is over. */
 export async function inflict(
   faults: readonly Fault[],
-  victims: readonly Victim[],
   { now, pause, tell }: { now(): number; pause(ms: number): Promise<void>; tell(incident: Incident): void },
 ): Promise<void> {
   for (const { victim, how, afterMs, lastsMs } of faults) {
-    const { name, signal, restart } = victims[victim] as Victim
+    const { name, signal, restart } = victim
     await pause(afterMs)
     const fromAt = now()
     signal(how)
