@@ -61,6 +61,8 @@ export class Peers {
   #toldAt = Number.NEGATIVE_INFINITY
   #greetedAt = Number.NEGATIVE_INFINITY
   #deaf: (() => void) | null = null
+  /** It was said that others cannot be heard, and not yet that they can again. */
+  #isDeafSaid = false
   #isStopped = true
   #cancels = new Set<() => void>()
   #looking: Promise<void> = Promise.resolve()
@@ -145,8 +147,10 @@ export class Peers {
       if (this.#isStopped || isBroken) return end()
       this.#deaf = end
       this.#hello()
+      if (this.#isDeafSaid) log.info({}, 'other servers are heard again')
+      this.#isDeafSaid = false
     } catch (error) {
-      log.warn({ err: error }, 'other servers cannot be heard; the store is looked at more often until they can')
+      this.#sayDeaf(error)
       this.later(LISTEN_AGAIN_MS, () => void this.#listenAgain())
     }
   }
@@ -160,8 +164,15 @@ export class Peers {
     if (!this.#deaf || this.#isStopped) return
     this.#deaf()
     this.#deaf = null
-    this.#options.log.warn({ err: error }, 'the connection on which other servers are heard broke; opening another')
+    this.#sayDeaf(error)
     this.#options.platform.defer(() => void this.#listenAgain())
+  }
+
+  /** Once, however often another connection is tried for. */
+  #sayDeaf(error: unknown): void {
+    const text = 'no connection on which other servers are heard; the store is looked at more often until there is one'
+    if (!this.#isDeafSaid) this.#options.log.warn({ err: error }, text)
+    this.#isDeafSaid = true
   }
 
   #take(text: string): void {
