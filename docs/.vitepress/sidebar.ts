@@ -28,6 +28,7 @@ export const sidebar: readonly Section[] = [
     items: [
       { text: 'Configuration', link: '/configuration' },
       { text: 'Metrics', link: '/metrics' },
+      { text: 'SDK', link: '/sdk' },
       { text: 'Protocol', link: '/protocol' },
     ],
   },
