@@ -195,6 +195,7 @@ export class Client {
       isRunning: (id) => this.#worker.isRunning(id),
     })
     this.#transport.receive((message) => this.#take(message))
+    this.#transport.reopened?.(() => this.#listeners.askAgain())
     if (options.signals) this.#heed(options.signals === true ? {} : options.signals)
     // At the next macrotask, when what a program registers at its start is there to be told of.
     const capacity = options.concurrency ?? CONCURRENCY

@@ -1,5 +1,6 @@
 // Who waits for which promise. The server tells this process when one settles; since such a message may be lost with a
-// connection, everything that is waited for is asked again now and then, which also registers the listener anew.
+// connection, everything that is waited for is asked again when there is another one, and now and then, which also registers
+// the listener anew.
 
 import type { PromiseRecord } from '@resonatehq/protocol'
 import { errors } from './engine/errors.ts'
@@ -78,6 +79,12 @@ export class Listeners {
     if (waiting && !waiting.isListening) void this.#listen([waiting])
   }
 
+  /** Whatever is waited for may have settled without a word. */
+  askAgain(): void {
+    const listening = [...this.#waiting.values()].filter(({ isListening }) => isListening)
+    for (let at = 0; at < listening.length; at += GROUP_MAX) void this.#listen(listening.slice(at, at + GROUP_MAX))
+  }
+
   stop(): void {
     this.#isStopped = true
     this.#cancelRefresh?.()
@@ -122,8 +129,7 @@ export class Listeners {
     const refresh = () => {
       this.#cancelRefresh = undefined
       if (this.#waiting.size === 0) return
-      const listening = [...this.#waiting.values()].filter(({ isListening }) => isListening)
-      for (let at = 0; at < listening.length; at += GROUP_MAX) void this.#listen(listening.slice(at, at + GROUP_MAX))
+      this.askAgain()
       this.#refreshLater()
     }
     this.#cancelRefresh = this.#options.platform.timer(REFRESH_MS, refresh, { background: true })

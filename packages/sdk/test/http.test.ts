@@ -181,6 +181,19 @@ test('the message stream carries token, capacity and functions, and its messages
   await transport.stop()
 })
 
+test('that the stream of messages is there again is told, that it was opened at first is not', async () => {
+  const { world, transport, streams } = serve()
+  let reopened = 0
+  transport.reopened(() => reopened++)
+  transport.start(() => ({ capacity: undefined, functions: [] }))
+  await world.pass(1_000)
+  assert.equal(reopened, 0)
+  streams[0]?.end()
+  await world.pass(1_000)
+  assert.deepEqual([reopened, streams.length], [1, 2])
+  await transport.stop()
+})
+
 test('a token that is a function is asked anew for each request and each connection', async () => {
   let token = 'first'
   const { world, transport, posts, streams } = serve({ token: () => token })

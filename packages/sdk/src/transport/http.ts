@@ -68,6 +68,7 @@ export class HttpTransport implements Transport {
   readonly #waits = new Set<() => void>()
   readonly #stopping = new AbortController()
   #onMessage: (message: Message) => void = () => {}
+  #onReopened: () => void = () => {}
   #isFlushing = false
   #posts = 0
   #corrId = 0
@@ -118,6 +119,10 @@ export class HttpTransport implements Transport {
     this.#onMessage = onMessage
   }
 
+  reopened(onReopened: () => void): void {
+    this.#onReopened = onReopened
+  }
+
   send(calls: readonly Call[], { patienceMs }: SendOptions = {}): Promise<Reply[]> {
     if (this.#stopping.signal.aborted) return Promise.reject(errors.stopped())
     return new Promise((resolve, reject) => {
@@ -129,6 +134,7 @@ export class HttpTransport implements Transport {
 
   start(facts: () => WorkerFacts): void {
     const { platform, logger } = this.#options
+    let connections = 0
     this.#stream = new MessageStream({
       url: () => this.#pollUrl(facts()),
       headers: () => this.#headers,
@@ -136,7 +142,10 @@ export class HttpTransport implements Transport {
       logger,
       onMessage: (message) => this.#onMessage(message),
       onFault: (cause) => this.#troubled(cause),
-      onOpen: () => this.#recovered(),
+      onOpen: () => {
+        this.#recovered()
+        if (connections++ > 0) this.#onReopened()
+      },
     })
     this.#stream.start()
   }

@@ -47,6 +47,8 @@ export interface Transport {
   flush(): void
   /** Who gets the messages. Set before `start`. */
   receive(onMessage: (message: Message) => void): void
+  /** Who is told that the connection of messages is there again: what the one before it carried last may be lost. */
+  reopened?(onReopened: () => void): void
   /** Opens the connection that messages come on. `facts` are told to operators, anew with every connection. */
   start(facts: () => WorkerFacts): void
   /** Takes no more messages; requests still work. */
