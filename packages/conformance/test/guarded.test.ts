@@ -21,7 +21,7 @@ function token(claims: JWTPayload): Promise<string> {
   return sign(issuer, claims, { now: Date.now() })
 }
 
-async function start(t: TestContext) {
+async function start(t: TestContext, ...more: string[]) {
   const folder = mkdtempSync(join(tmpdir(), 'resonate-guarded-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))
   const { cert, key, ca } = makeCertificate(folder, 'server')
@@ -29,7 +29,7 @@ async function start(t: TestContext) {
   writeFileSync(publicKey, issuer.pem)
   const url = `https://localhost:${await freePort()}`
   const tls = ['--server-tls-cert', cert, '--server-tls-key', key, '--auth-publickey', publicKey]
-  const flags = ['--storage-type', 'memory', '--observability-metrics-port', '0', '--server-url', url, ...tls]
+  const flags = ['--storage-type', 'memory', '--observability-metrics-port', '0', '--server-url', url, ...tls, ...more]
   const server = new Process(t, [CLI, 'serve', '--server-port', new URL(url).port, ...flags])
   await server.says('Server listening')
   const env = { RESONATE_URL: url, NODE_EXTRA_CA_CERTS: ca }
@@ -37,7 +37,7 @@ async function start(t: TestContext) {
     const process = new Process(t, [CLI, ...args], { ...env, RESONATE_TOKEN: auth })
     return { code: await process.exited, output: process.lines.join('\n') }
   }
-  return { server, env, publicKey, command }
+  return { server, env, folder, publicKey, command }
 }
 
 for (const sdk of ['published', 'ours']) {
@@ -55,6 +55,28 @@ for (const sdk of ['published', 'ours']) {
     assert.doesNotMatch(server.lines.join('\n'), /eyJ/)
   })
 }
+
+test('a worker whose token ends goes on with the next one', { skip }, async (t) => {
+  const { server, env, folder } = await start(t, '--auth-clock-skew', '0', '--level', 'debug')
+  const file = join(folder, 'token')
+  const claims = { sub: 'worker', role: 'worker', prefix: 'acme' }
+  // However long the worker takes to connect, its token is about to end then.
+  const renew = async () => writeFileSync(file, await token({ ...claims, exp: Math.floor(Date.now() / 1_000) + 2 }))
+  let renewed = renew()
+  await renewed
+  const renewing = setInterval(() => {
+    renewed = renew()
+  }, 500)
+  t.after(() => clearInterval(renewing))
+  new Process(t, [WORKER], { ...env, SDK: 'ours', GROUP: 'acme.workers', TOKEN_FILE: file })
+  await server.says('Worker connected')
+  clearInterval(renewing)
+  await renewed
+  writeFileSync(file, await token(claims))
+  await server.says('The token of a worker has expired')
+  const caller = { ...env, SDK: 'ours', GROUP: 'acme.callers', CALL: 'acme.job', RESONATE_TOKEN: await token(claims) }
+  assert.equal(await new Process(t, [WORKER], caller).says('answered'), 'answered 14')
+})
 
 test('the command brings its token by flag or environment, and says when it is not good', { skip }, async (t) => {
   const { command } = await start(t)

@@ -3,6 +3,7 @@
 
 import type { Message, PromiseRecord, Tags, Value } from '@resonatehq/protocol'
 import { callParam, DurableContext } from './context.ts'
+import type { Dependencies } from './dependencies.ts'
 import { Codec, type Encryptor } from './engine/codec.ts'
 import { errors } from './engine/errors.ts'
 import { outcomeOf } from './engine/execution.ts'
@@ -209,6 +210,8 @@ export class Client {
   }
 
   /** Makes an object known to every function, as `ctx.getDependency(name)`. */
+  setDependency<K extends keyof Dependencies>(name: K, dependency: Dependencies[K]): void
+  setDependency<N extends string>(name: N extends keyof Dependencies ? never : N, dependency: unknown): void
   setDependency(name: string, dependency: unknown): void {
     this.#dependencies.set(name, dependency)
   }

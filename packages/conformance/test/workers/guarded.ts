@@ -1,10 +1,13 @@
 // A worker, or a caller, of a server that wants a token and speaks TLS, on either SDK. Who it believes comes from
 // NODE_EXTRA_CA_CERTS, as with any program on Node.
 
+import { readFileSync } from 'node:fs'
 import { type Context, Resonate } from '@resonatehq/sdk'
 import { Resonate as PublishedResonate } from 'resonate-published'
 
-const { RESONATE_URL: url, RESONATE_TOKEN: token, SDK, GROUP: group, CALL } = process.env
+const { RESONATE_URL: url, RESONATE_TOKEN, TOKEN_FILE, SDK, GROUP: group, CALL } = process.env
+/** A file that is replaced before its token ends, as a sidecar does it. */
+const token = TOKEN_FILE === undefined ? RESONATE_TOKEN : () => readFileSync(TOKEN_FILE, 'utf8')
 // One surface: what is used here is the same in both.
 const Client = (SDK === 'published' ? PublishedResonate : Resonate) as typeof Resonate
 const resonate = new Client({ url, token, group })
