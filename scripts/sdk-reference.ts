@@ -19,6 +19,7 @@ const SUBJECTS: Readonly<Record<string, string>> = {
   'sdk/src/client.ts': 'Options of a client',
   'sdk/src/types.ts': 'Functions, contexts and handles',
   'sdk/src/context.ts': 'Options of operations',
+  'sdk/src/dependencies.ts': 'Dependencies',
   'sdk/src/engine/options.ts': 'Options of a call',
   'sdk/src/engine/retry.ts': 'Retry policies',
   'sdk/src/engine/errors.ts': 'Errors',

@@ -27,6 +27,7 @@ import type {
 
 export type { LocalOptions, RegisterOptions, ResonateOptions, SignalOptions, StopOptions } from './client.ts'
 export type { LatentOptions, SleepOptions } from './context.ts'
+export * from './dependencies.ts'
 export { type Encryptor, NoopEncryptor } from './engine/codec.ts'
 export {
   PromiseCanceledError,

@@ -3,6 +3,7 @@
 
 export type { LocalOptions, RegisterOptions, ResonateOptions, SignalOptions, StopOptions } from './client.ts'
 export type { LatentOptions, SleepOptions } from './context.ts'
+export * from './dependencies.ts'
 export { Codec, type DecodedPromise, type Encryptor, NoopEncryptor } from './engine/codec.ts'
 export {
   PromiseCanceledError,

@@ -2,6 +2,7 @@
 // call gives: nothing here is `any` where a type is known.
 
 import type { LatentOptions, SleepOptions } from './context.ts'
+import type { Dependencies } from './dependencies.ts'
 import type { CallOptions, Options } from './engine/options.ts'
 
 // biome-ignore-start lint/suspicious/noExplicitAny: these types match functions of every signature, which only `any` does.
@@ -71,6 +72,7 @@ export interface Info {
   /** Aborted when the result is no longer wanted. */
   readonly signal: AbortSignal
   /** What `resonate.setDependency` put under this name; undefined where it put nothing. */
+  getDependency<K extends keyof Dependencies>(name: K): Dependencies[K] | undefined
   getDependency<T = any>(name: string): T | undefined
 }
 

@@ -26,6 +26,31 @@ function* both(ctx: Context, order: string): Generator<unknown, number, unknown>
 /** What another package would export, of which only the type is used. */
 const worker = { charge, ship, both, version: 3 }
 
+declare module '@resonatehq/sdk' {
+  interface Dependencies {
+    readonly stock: ReadonlyMap<string, number>
+  }
+}
+
+test('a dependency whose type was said has it, where it is put and where it is got', async () => {
+  const world = new World()
+  const resonate = world.resonate()
+  resonate.setDependency('stock', new Map([['chair', 3]]))
+  // @ts-expect-error: of another type
+  const refused = () => resonate.setDependency('stock', 'none')
+  resonate.setDependency('unsaid', 5)
+  resonate.register('count', async (ctx: Context, article: string) => {
+    const stock = ctx.getDependency('stock')
+    same<typeof stock, ReadonlyMap<string, number> | undefined>(true)
+    const unsaid = ctx.getDependency<number>('unsaid')
+    same<typeof unsaid, number | undefined>(true)
+    return [stock?.get(article), unsaid]
+  })
+  assert.deepEqual(await world.until(resonate.run('one', 'count', 'chair')), [3, 5])
+  assert.equal(typeof refused, 'function')
+  await world.stop()
+})
+
 test('results, arguments and handles have the types of the function, in the root entry', async () => {
   const world = new World()
   const resonate = world.resonate()
