@@ -4,13 +4,25 @@
 
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, chownSync, existsSync, globSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  globSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import pg from 'pg'
 
 /** Who runs it where the tests run as root, as which PostgreSQL refuses to: nobody. */
 const NOBODY = 65534
+/** Names its socket, where it listens on no port. */
+const PORT = 5432
 let databases = 0
 
 export interface PostgresServer {
@@ -58,7 +70,19 @@ export const withoutPostgres = postgresBinaries()
   ? false
   : 'no PostgreSQL binaries are installed, and npm has none for this platform'
 
-export async function startPostgres({ isDurable = false } = {}): Promise<PostgresServer> {
+export interface PostgresServerOptions {
+  /** Syncs to disk. Default: no, which is faster. */
+  readonly isDurable?: boolean
+  /** Listens on this port of 127.0.0.1 too. */
+  readonly port?: number
+  /** `name=value`, as in postgresql.conf. */
+  readonly settings?: readonly string[]
+  /** Texts by name, in the folder of its data: certificates, pg_hba.conf. */
+  readonly files?: Readonly<Record<string, string>>
+}
+
+export async function startPostgres(options: PostgresServerOptions = {}): Promise<PostgresServer> {
+  const { isDurable = false, port, settings = [], files = {} } = options
   const binaries = postgresBinaries() as string
   const folder = mkdtempSync(join(tmpdir(), 'resonate-pg-'))
   const user = process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {}
@@ -68,8 +92,14 @@ export async function startPostgres({ isDurable = false } = {}): Promise<Postgre
   const init = ['-D', data, '-U', 'test', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync']
   const made = spawnSync(join(binaries, 'initdb'), init, { ...user, cwd: folder, encoding: 'utf8' })
   if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr}`)
-  const fast = isDurable ? [] : ['-c', 'fsync=off', '-c', 'synchronous_commit=off', '-c', 'full_page_writes=off']
-  const flags = ['-D', data, '-k', folder, '-c', 'listen_addresses=', '-c', 'max_connections=100', ...fast]
+  for (const [name, text] of Object.entries(files)) {
+    writeFileSync(join(data, name), text, { mode: 0o600 })
+    if (user.uid) chownSync(join(data, name), user.uid, user.gid)
+  }
+  const fast = isDurable ? [] : ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off']
+  const where = [`port=${port ?? PORT}`, `listen_addresses=${port === undefined ? '' : '127.0.0.1'}`]
+  const all = [...where, 'max_connections=100', ...fast, ...settings]
+  const flags = ['-D', data, '-k', folder, ...all.flatMap((setting) => ['-c', setting])]
   const launch = () => {
     const stdio = ['ignore', 'ignore', 'pipe'] as const
     return ready(spawn(join(binaries, 'postgres'), flags, { ...user, cwd: folder, stdio: [...stdio] }))
@@ -77,7 +107,8 @@ export async function startPostgres({ isDurable = false } = {}): Promise<Postgre
   let child = await launch()
   const kill = () => child.kill('SIGKILL')
   process.on('exit', kill)
-  const urlOf = (database: string) => `postgres://test@localhost/${database}?host=${encodeURIComponent(folder)}`
+  const urlOf = (database: string) =>
+    `postgres://test@localhost:${port ?? PORT}/${database}?host=${encodeURIComponent(folder)}`
   return {
     urlOf,
     async create() {

@@ -107,10 +107,19 @@ function getTypeParser(oid: number, format?: 'text' | 'binary'): unknown {
   return oid === INT8 ? Number : pg.types.getTypeParser(oid, format as 'text')
 }
 
+/** What TLS says of a certificate that it does not believe. */
+const UNTRUSTED = /^(?:ERR_TLS_CERT_|CERT_|SELF_SIGNED_CERT|DEPTH_ZERO_SELF_SIGNED|UNABLE_TO_(?:GET_ISSUER|VERIFY))/
+
 /** What PostgreSQL or the network says when the store opens, as what to do about it. */
 export function explain(error: unknown, where: string): Error {
   if (error instanceof SchemaError || !(error instanceof Error)) return error as Error
   const { code } = error as { code?: string }
+  if (code !== undefined && UNTRUSTED.test(code)) {
+    return new SchemaError(
+      `${where} cannot be trusted (${error.message}): give the certificate of its authority with sslrootcert=, ` +
+        'and as host the name that its certificate is for',
+    )
+  }
   switch (code) {
     case 'ECONNREFUSED':
     case 'ENOTFOUND':
