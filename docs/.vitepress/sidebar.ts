@@ -17,6 +17,9 @@ export const sidebar: readonly Section[] = [
   {
     text: 'Operations',
     items: [
+      { text: 'Several processes', link: '/processes' },
+      { text: 'Containers', link: '/containers' },
+      { text: 'Kubernetes', link: '/kubernetes' },
       { text: 'Security', link: '/security' },
       { text: 'Backup, retention, moving', link: '/backup' },
       { text: 'Traces', link: '/tracing' },
