@@ -7,6 +7,7 @@
 
 import { DEFAULT_LIMITS, type RuleLimits } from '@resonatehq/protocol'
 import { parse as parseToml } from 'smol-toml'
+import { ANY_NETWORK, cidrOf } from './dispatch/networks.ts'
 import { COMPONENTS, LEVELS, readLevel } from './levels.ts'
 import { nearest } from './nearest.ts'
 
@@ -502,6 +503,61 @@ const TABLE = [
     type: 'boolean',
     default: true,
     meaning: 'Messages may be POSTed to http:// and https:// addresses.',
+  },
+  {
+    key: 'transports.http_push.private_networks',
+    type: 'list',
+    default: [],
+    meaning:
+      'Private networks that messages may be POSTed to, such as 10.0.0.0/8, or any. Without, only public addresses: whoever creates a promise names its target.',
+  },
+  {
+    key: 'transports.http_push.auth.mode',
+    type: 'choice',
+    choices: ['none', 'bearer', 'gcp'],
+    default: 'none',
+    meaning:
+      'What targets are shown: nothing, a token of yours, or an identity token of the Google platform that the server runs on.',
+  },
+  {
+    key: 'transports.http_push.auth.token',
+    type: 'text',
+    default: '',
+    isSecret: true,
+    meaning: 'The token of mode bearer.',
+  },
+  {
+    key: 'transports.http_push.auth.audience',
+    type: 'text',
+    default: '',
+    flag: '--transports-http-push-auth-aud',
+    meaning: 'For whom the identity token of mode gcp is. Empty: the URL of the target.',
+  },
+  {
+    key: 'transports.http_push.auth.header',
+    type: 'text',
+    default: 'Authorization',
+    meaning: 'The header that carries the token.',
+  },
+  {
+    key: 'transports.http_push.auth.metadata_url',
+    type: 'text',
+    default: 'http://metadata.google.internal',
+    meaning: 'Where mode gcp asks for identity tokens.',
+  },
+  {
+    key: 'transports.http_push.secret',
+    type: 'text',
+    default: '',
+    isSecret: true,
+    meaning: 'Messages to targets are signed with it (header Resonate-Signature). Empty: they are not signed.',
+  },
+  {
+    key: 'transports.http_push.targets_file',
+    type: 'text',
+    default: '',
+    meaning:
+      'A file of [[target]] tables with url, auth, token, audience, header and secret, for targets at or below such a URL. Read again when it changes.',
   },
   {
     key: 'transports.http_push.concurrency',
@@ -1155,6 +1211,7 @@ function conflicts(config: Config): string[] {
       found.push(
         `observability.log_levels must hold a component and a level each (${COMPONENTS.join(', ')} = ${LEVELS.join(', ')}), such as http=debug, but has ${JSON.stringify(text)}`,
       )
+  found.push(...pushConflicts(config))
   found.push(...tlsConflicts(config), ...authConflicts(config))
   for (const origin of config['server.cors.allow_origins'])
     if (origin !== '*' && !isOrigin(origin))
@@ -1248,4 +1305,18 @@ function isHttpUrl(text: string): boolean {
 
 function isOrigin(text: string): boolean {
   return isHttpUrl(text) && new URL(text).origin === text
+}
+
+function pushConflicts(config: Config): string[] {
+  const found: string[] = []
+  for (const network of config['transports.http_push.private_networks'])
+    if (network !== ANY_NETWORK && cidrOf(network) === null)
+      found.push(
+        `transports.http_push.private_networks must hold networks like 10.0.0.0/8 or ${ANY_NETWORK}, but has ${JSON.stringify(network)}`,
+      )
+  if (config['transports.http_push.auth.mode'] === 'bearer' && config['transports.http_push.auth.token'] === '')
+    found.push('transports.http_push.auth.mode is bearer, and there is no transports.http_push.auth.token.')
+  if (!/^[A-Za-z0-9-]+$/.test(config['transports.http_push.auth.header']))
+    found.push('transports.http_push.auth.header must be the name of a header, like Authorization.')
+  return found
 }

@@ -5,8 +5,11 @@
 import type { Engine, Platform } from '@resonatehq/engine'
 import { type Config, schemeOf, serverUrlOf } from './config.ts'
 import { storageText } from './database.ts'
+import { createCredentials } from './dispatch/credentials.ts'
+import { networksOf } from './dispatch/networks.ts'
 import { createPoll } from './dispatch/poll.ts'
 import { createPost } from './dispatch/post.ts'
+import { watchProofs } from './dispatch/proofs.ts'
 import { createPush } from './dispatch/push.ts'
 import { type OpenEngine, openEngine } from './engine.ts'
 import { createHttp } from './http.ts'
@@ -71,12 +74,26 @@ export function createServer(config: Config, parts: ServerParts): Server {
   const text = parts.gather?.(metrics.json) ?? metrics.text
   const scrapes = { contentType: metrics.contentType, text, demand: metrics.demand }
   const metricsListener = createMetricsListener(config, scrapes, security.metricsSecret)
+  const proofs = watchProofs(config, { platform, logger: componentOf(logger, 'push') })
   const poster = createPost({
+    networks: networksOf(config['transports.http_push.private_networks']),
+    headersFor: createCredentials({
+      proofs: () => proofs.current(),
+      fetch: globalThis.fetch,
+      metadataUrl: config['transports.http_push.auth.metadata_url'],
+      now: platform.now,
+    }),
     connectTimeoutMs: config['transports.http_push.connect_timeout'],
     requestTimeoutMs: config['transports.http_push.request_timeout'],
     timer: platform.timer,
   })
-  const push = createPush({ config, post: poster.post, logger: componentOf(logger, 'push'), metrics })
+  const push = createPush({
+    config,
+    post: poster.post,
+    logger: componentOf(logger, 'push'),
+    metrics,
+    now: platform.now,
+  })
   metrics.watch({
     engine: () => engine?.stats,
     picture: async () => engine?.picture(),
@@ -101,6 +118,7 @@ export function createServer(config: Config, parts: ServerParts): Server {
   async function startPort(): Promise<number> {
     try {
       await security.start([listener, metricsListener])
+      proofs.start()
       // The port before the store: a second server must find it taken before it touches that.
       return await listener.start()
     } catch (error) {
@@ -148,6 +166,7 @@ export function createServer(config: Config, parts: ServerParts): Server {
     logger.info({}, 'Server stopping')
     const drained = await listener.stop(timeoutMs)
     push.stop()
+    proofs.stop()
     poster.close()
     const closed = await inTime(platform, engine.stop(), timeoutMs)
     await metricsListener.stop(0)
@@ -160,7 +179,10 @@ export function createServer(config: Config, parts: ServerParts): Server {
 
   return {
     start,
-    reload: () => security.reload(),
+    reload() {
+      security.reload()
+      proofs.reload()
+    },
     stop() {
       stopped ??= stop()
       return stopped

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
 import { test } from 'node:test'
 import type { Message } from '@resonatehq/protocol'
+import { networksOf } from '../src/dispatch/networks.ts'
 import { createPost } from '../src/dispatch/post.ts'
 import { createPush, type Post, type Posted } from '../src/dispatch/push.ts'
 import { nodePlatform, silentLogger } from '../src/index.ts'
@@ -20,9 +21,10 @@ function open(flags: Record<string, unknown> = {}) {
     posts.push({ url, end: resolve })
     return { done: promise, abort: () => resolve({ failure: 'aborted' }) }
   }
+  const clock = { now: 0 }
   const metrics = createMetrics({ build: { version: '', node: '' }, process: false })
-  const push = createPush({ config: configOf(flags), post, logger: silentLogger, metrics })
-  return { push, posts }
+  const push = createPush({ config: configOf(flags), post, logger: silentLogger, metrics, now: () => clock.now })
+  return { push, posts, clock }
 }
 
 test('2xx is delivered; everything else is not', async () => {
@@ -83,6 +85,59 @@ test('past the limit of bytes nothing more is kept in memory, but one message al
   assert.equal(await other, true)
 })
 
+test('a target that fails again and again rests, longer and longer, is tried with one POST, and is itself again after a success', async () => {
+  const { push, posts, clock } = open()
+  const attempt = async (posted: Posted) => {
+    const before = posts.length
+    const delivered = push.deliver('http://t/', MESSAGE)
+    if (posts.length === before) return 'rests'
+    posts.at(-1)?.end(posted)
+    return (await delivered) ? 'taken' : 'failed'
+  }
+  const down: Posted = { status: 500 }
+  for (const restMs of [0, 0, 1_000, 2_000, 4_000]) {
+    assert.equal(await attempt(down), 'failed')
+    if (restMs > 0) assert.equal(await attempt(down), 'rests')
+    clock.now += restMs
+  }
+  const probe = push.deliver('http://t/', MESSAGE)
+  const waiting = push.deliver('http://t/', MESSAGE)
+  assert.equal(push.inFlight, 1)
+  posts.at(-1)?.end({ status: 200 })
+  assert.equal(await probe, true)
+  posts.at(-1)?.end({ status: 200 })
+  assert.equal(await waiting, true)
+  const many = [1, 2, 3].map(() => push.deliver('http://t/', MESSAGE))
+  assert.equal(push.inFlight, 3)
+  for (const { end } of posts) end({ status: 200 })
+  assert.deepEqual(await Promise.all(many), [true, true, true])
+})
+
+test('a target that says how long to leave it alone is left alone for that long, at most a minute', async () => {
+  const { push, posts, clock } = open()
+  const first = push.deliver('http://t/', MESSAGE)
+  posts[0]?.end({ status: 503, retryAfterMs: 5_000_000 })
+  assert.equal(await first, false)
+  clock.now += 59_999
+  assert.equal(await push.deliver('http://t/', MESSAGE), false)
+  clock.now += 1
+  const next = push.deliver('http://t/', MESSAGE)
+  posts[1]?.end({ status: 200 })
+  assert.equal(await next, true)
+})
+
+test('what waits for a target that begins to rest is left to a later try, and others are not held up', async () => {
+  const { push, posts } = open({ 'transports.http_push.target_concurrency': 1 })
+  const failing = push.deliver('http://t/', MESSAGE)
+  const waiting = push.deliver('http://t/', MESSAGE)
+  posts[0]?.end({ status: 429, retryAfterMs: 1_000 })
+  assert.deepEqual([await failing, await waiting], [false, false])
+  assert.equal(push.waiting, 0)
+  const other = push.deliver('http://u/', MESSAGE)
+  posts.at(-1)?.end({ status: 200 })
+  assert.equal(await other, true)
+})
+
 test('over a socket: the message is the body, a redirect is not followed, and a target that hangs is given up', async (t) => {
   const seen: string[] = []
   const target = createServer((request, response) => {
@@ -102,7 +157,13 @@ test('over a socket: the message is the body, a redirect is not followed, and a 
     target.close()
   })
   const { port } = target.address() as { port: number }
-  const { post, close } = createPost({ connectTimeoutMs: 1_000, requestTimeoutMs: 150, timer: nodePlatform().timer })
+  const { post, close } = createPost({
+    connectTimeoutMs: 1_000,
+    requestTimeoutMs: 150,
+    timer: nodePlatform().timer,
+    networks: networksOf(['any']),
+    headersFor: async () => ({}),
+  })
   t.after(close)
   assert.deepEqual(await post(`http://127.0.0.1:${port}/`, '{"x":1}').done, { status: 200 })
   assert.deepEqual(await post(`http://127.0.0.1:${port}/moved`, '{}').done, { status: 307 })

@@ -59,7 +59,9 @@ function defaultText({ default: value }: Setting): string {
 
 /** In memory unless a store is named on the command line, and with a log for people. */
 function devFlags(flags: Flags): Flags {
-  return { storageType: namedStore(flags) ?? 'memory', observabilityLogFormat: 'pretty', ...flags }
+  const type = namedStore(flags) ?? 'memory'
+  // The functions that are tried out run on this machine too.
+  return { storageType: type, observabilityLogFormat: 'pretty', transportsHttpPushPrivateNetworks: ['any'], ...flags }
 }
 
 function namedStore(flags: Flags): Config['storage.type'] | null {

@@ -1,15 +1,20 @@
-// One POST over node:http: keep-alive, a timeout to connect and one for the whole, no redirects, and of the answer only
-// its status. It must never hold more than a few KiB of what the other side sends back.
+// One POST over node:http: keep-alive, a timeout to connect and one for the whole, no redirects, only to networks that may be
+// reached, and of the answer only its status. It must never hold more than a few KiB of what the other side sends back.
 
 import http from 'node:http'
 import https from 'node:https'
 import type { Platform } from '@resonatehq/engine'
+import type { Headers, HeadersFor } from './credentials.ts'
+import type { Networks } from './networks.ts'
 import type { Post, Posted } from './push.ts'
 
 export interface PostOptions {
   readonly connectTimeoutMs: number
   readonly requestTimeoutMs: number
   readonly timer: Platform['timer']
+  readonly networks: Networks
+  /** What proves to the target who we are. */
+  readonly headersFor: HeadersFor
 }
 
 /** An answer longer than this is cut off, which costs the connection. */
@@ -20,21 +25,20 @@ const IDLE_SOCKETS = 16
 
 export function createPost(options: PostOptions): { readonly post: Post; close(): void } {
   const agents = {
-    'http:': new http.Agent({ keepAlive: true, maxFreeSockets: IDLE_SOCKETS }),
-    'https:': new https.Agent({ keepAlive: true, maxFreeSockets: IDLE_SOCKETS }),
+    'http:': new http.Agent({ keepAlive: true, maxFreeSockets: IDLE_SOCKETS, lookup: options.networks.lookup }),
+    'https:': new https.Agent({ keepAlive: true, maxFreeSockets: IDLE_SOCKETS, lookup: options.networks.lookup }),
   }
   return {
     post(address, body) {
       const url = URL.canParse(address) ? new URL(address) : undefined
       if (url?.protocol !== 'http:' && url?.protocol !== 'https:') return failed('not an http:// or https:// URL')
+      const problem = options.networks.hostProblem(url.hostname)
+      if (problem !== null) return failed(problem)
       const agent = agents[url.protocol]
       const request = url.protocol === 'http:' ? http.request : https.request
-      return exchange(options, body, () =>
-        request(url, {
-          method: 'POST',
-          agent,
-          headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
-        }),
+      const own = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }
+      return exchange(options, { address, body }, (proof) =>
+        request(url, { method: 'POST', agent, headers: { ...proof, ...own } }),
       )
     },
     close() {
@@ -47,12 +51,28 @@ function failed(failure: string): ReturnType<Post> {
   return { done: Promise.resolve({ failure }), abort() {} }
 }
 
+interface Message {
+  readonly address: string
+  readonly body: string
+}
+
 /** Sends, and once more where a kept connection turned out to be closed: a message may arrive twice. */
-function exchange(options: PostOptions, body: string, open: () => http.ClientRequest): ReturnType<Post> {
+function exchange(
+  options: PostOptions,
+  { address, body }: Message,
+  open: (proof: Headers) => http.ClientRequest,
+): ReturnType<Post> {
   let abort = (): void => {}
   let aborted = false
   const attempt = async (): Promise<Posted> => {
-    const request = open()
+    let proof: Headers
+    try {
+      proof = await options.headersFor(address, body)
+    } catch (error) {
+      return { failure: (error as Error).message }
+    }
+    if (aborted) return { failure: 'aborted' }
+    const request = open(proof)
     abort = () => request.destroy(new Error('aborted'))
     const posted = await send(options, request, body)
     const stale = 'failure' in posted && request.reusedSocket && posted.failure === 'ECONNRESET'
@@ -79,7 +99,8 @@ function send(options: PostOptions, request: http.ClientRequest, body: string): 
       socket.once('encrypted' in socket ? 'secureConnect' : 'connect', cancelConnect)
     })
     request.on('response', (response) => {
-      outcome = { status: response.statusCode ?? 0 }
+      const { 'retry-after': retryAfter } = response.headers
+      outcome = { status: response.statusCode ?? 0, ...(retryAfter !== undefined && retryOf(retryAfter)) }
       discard(response)
     })
     request.on('error', (error: NodeJS.ErrnoException) => {
@@ -93,6 +114,11 @@ function send(options: PostOptions, request: http.ClientRequest, body: string): 
     })
     request.end(body)
   })
+}
+
+/** `Retry-After` in seconds. A date is left alone: nobody who is overloaded reckons one. */
+function retryOf(text: string): { retryAfterMs?: number } {
+  return /^\d{1,6}$/.test(text) ? { retryAfterMs: Number(text) * 1000 } : {}
 }
 
 function discard(response: http.IncomingMessage): void {

@@ -3,7 +3,9 @@
 // P1. A message is delivered (true) exactly where its POST was answered 2xx; everything else is false, never an error.
 // P2. A slow target delays nobody else: each target waits in a queue of its own, and its first POST needs no place among
 //     the shared ones, so that others cannot have taken them all.
-// P3. Targets, places, queues and bytes are bounded. Past a bound the answer is false at once; what it is about is still
+// P3. A target that fails again and again rests, longer and longer, and for as long as it asks to; after that it is tried with one
+//     POST at a time until it answers.
+// P4. Targets, places, queues and bytes are bounded. Past a bound the answer is false at once; what it is about is still
 //     in the store and is tried again.
 
 import type { Message } from '@resonatehq/protocol'
@@ -12,7 +14,7 @@ import type { Logger } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 
 /** How a POST ended. `failure` is for the log. */
-export type Posted = { readonly status: number } | { readonly failure: string }
+export type Posted = { readonly status: number; readonly retryAfterMs?: number } | { readonly failure: string }
 
 /** Starts a POST. `done` never rejects; `abort` makes it end soon. */
 export type Post = (url: string, body: string) => { readonly done: Promise<Posted>; abort(): void }
@@ -31,7 +33,15 @@ export interface PushParts {
   readonly post: Post
   readonly logger: Logger
   readonly metrics: Metrics
+  /** ms since epoch. */
+  readonly now: () => number
 }
+
+/** Failures in a row after which a target rests. */
+const FAILURES_FREE = 2
+/** How long it rests at first, ms; doubled each time, up to the most. */
+const REST_MS = 1_000
+const REST_MAX_MS = 60_000
 
 interface Delivery {
   readonly body: string
@@ -45,7 +55,16 @@ interface Target {
   inFlight: number
 }
 
-export function createPush({ config, post, logger, metrics }: PushParts): Push {
+/** A target that failed lately. */
+interface Trouble {
+  failures: number
+  /** Nothing is sent before, ms since epoch. */
+  restsUntil: number
+}
+
+export function createPush({ config, post, logger, metrics, now }: PushParts): Push {
+  /** By address, the longest untroubled first. */
+  const troubles = new Map<string, Trouble>()
   const targets = new Map<string, Target>()
   /** Targets that wait for a shared place and nothing else, the one whose turn it is first. */
   const hungry = new Set<Target>()
@@ -60,7 +79,7 @@ export function createPush({ config, post, logger, metrics }: PushParts): Push {
     const body = JSON.stringify(message)
     const bytes = Buffer.byteLength(body)
     const target = targets.get(address) ?? { address, waiting: [], inFlight: 0 }
-    if (stopped || !hasRoom(target, bytes)) {
+    if (stopped || isResting(address) || !hasRoom(target, bytes)) {
       metrics.delivered('push', 'dropped')
       return Promise.resolve(false)
     }
@@ -79,13 +98,18 @@ export function createPush({ config, post, logger, metrics }: PushParts): Push {
     return mayStart(target) || target.waiting.length < config['transports.http_push.target_queue']
   }
 
+  function isResting(address: string): boolean {
+    return (troubles.get(address)?.restsUntil ?? 0) > now()
+  }
+
   function mayStart(target: Target): boolean {
     if (target.inFlight === 0) return true
     return wantsPlace(target) && shared < config['transports.http_push.concurrency']
   }
 
   function wantsPlace(target: Target): boolean {
-    return target.inFlight < config['transports.http_push.target_concurrency']
+    const isTroubled = (troubles.get(target.address)?.failures ?? 0) > FAILURES_FREE
+    return !isTroubled && target.inFlight < config['transports.http_push.target_concurrency']
   }
 
   /** Starts what may start. What may not because of the shared places alone gets in line. */
@@ -114,6 +138,7 @@ export function createPush({ config, post, logger, metrics }: PushParts): Push {
     if (target.inFlight > 0) shared -= 1
     bytesTotal -= delivery.bytes
     delivery.resolve(isDelivered(target, posted))
+    if (isResting(target.address)) giveUp(target)
     if (target.inFlight === 0 && target.waiting.length === 0) targets.delete(target.address)
     if (target.inFlight === 0) serve(target)
     else if (target.waiting.length > 0) hungry.add(target)
@@ -133,8 +158,33 @@ export function createPush({ config, post, logger, metrics }: PushParts): Push {
   function isDelivered(target: Target, posted: Posted): boolean {
     const delivered = 'status' in posted && posted.status >= 200 && posted.status < 300
     metrics.delivered('push', delivered ? 'success' : 'error')
-    if (!delivered && !stopped) logger.warn({ address: target.address, ...posted }, 'Push failed')
+    if (delivered) troubles.delete(target.address)
+    else if (!stopped) fail(target.address, posted)
     return delivered
+  }
+
+  function fail(address: string, posted: Posted): void {
+    const failures = (troubles.get(address)?.failures ?? 0) + 1
+    const askedMs = 'status' in posted ? Math.min(posted.retryAfterMs ?? 0, REST_MAX_MS) : 0
+    const backoffMs =
+      failures > FAILURES_FREE ? Math.min(REST_MS * 2 ** (failures - FAILURES_FREE - 1), REST_MAX_MS) : 0
+    const restMs = Math.max(askedMs, backoffMs)
+    troubles.delete(address)
+    troubles.set(address, { failures, restsUntil: now() + restMs })
+    const [oldest] = troubles.keys()
+    if (troubles.size > config['transports.http_push.max_targets'] && oldest !== undefined) troubles.delete(oldest)
+    logger.warn({ address, ...posted, ...hintOf(posted), failures, restMs }, 'Push failed')
+  }
+
+  /** What waits for a target that rests is left to its next attempt. */
+  function giveUp(target: Target): void {
+    for (const delivery of target.waiting.splice(0)) {
+      waiting -= 1
+      bytesTotal -= delivery.bytes
+      metrics.delivered('push', 'dropped')
+      delivery.resolve(false)
+    }
+    hungry.delete(target)
   }
 
   return {
@@ -148,14 +198,20 @@ export function createPush({ config, post, logger, metrics }: PushParts): Push {
     stop() {
       stopped = true
       for (const target of targets.values()) {
-        for (const delivery of target.waiting.splice(0)) {
-          waiting -= 1
-          bytesTotal -= delivery.bytes
-          delivery.resolve(false)
-        }
+        giveUp(target)
       }
       hungry.clear()
       for (const abort of aborts) abort()
     },
   }
+}
+
+/** What an operator should know about a status. */
+function hintOf(posted: Posted): { hint?: string } {
+  if (!('status' in posted)) return {}
+  const { status } = posted
+  if (status >= 300 && status < 400) return { hint: 'redirects are not followed: name the URL that it leads to' }
+  if (status === 401 || status === 403)
+    return { hint: 'the target does not accept our proof: see transports.http_push.auth and secret' }
+  return {}
 }

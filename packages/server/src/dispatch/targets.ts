@@ -1,0 +1,76 @@
+// How each pushed target is met: what proves to it who we are. Settings give one way for all; a file of targets gives others
+// to those whose URL begins with one of its own, the longest beginning first. Pure: texts in, records out.
+
+import { parse as parseToml } from 'smol-toml'
+import type { Config } from '../config.ts'
+
+export type AuthMode = 'none' | 'bearer' | 'gcp'
+
+/** What a target is shown. */
+export interface Proof {
+  readonly mode: AuthMode
+  /** `bearer`: the token. */
+  readonly token: string
+  /** `gcp`: for whom the identity token is meant. Empty: the URL of the target. */
+  readonly audience: string
+  /** The header that carries the token. */
+  readonly header: string
+  /** What bodies are signed with. Empty: they are not. */
+  readonly secret: string
+}
+
+/** The proof for a target, by its URL. */
+export type Proofs = (url: string) => Proof
+
+interface Entry {
+  readonly url: URL
+  readonly proof: Proof
+}
+
+/** `file`: the text of `transports.http_push.targets_file`; throws, for people, where it cannot be used. */
+export function proofsOf(config: Config, file: string | undefined): Proofs {
+  const common: Proof = {
+    mode: config['transports.http_push.auth.mode'] as AuthMode,
+    token: config['transports.http_push.auth.token'],
+    audience: config['transports.http_push.auth.audience'],
+    header: config['transports.http_push.auth.header'],
+    secret: config['transports.http_push.secret'],
+  }
+  const entries = file === undefined ? [] : entriesOf(file, common.header)
+  entries.sort((a, b) => b.url.pathname.length - a.url.pathname.length)
+  return (text) => {
+    const url = new URL(text)
+    return entries.find((entry) => isWithin(url, entry.url))?.proof ?? common
+  }
+}
+
+/** The same origin, and a path that is it or below it: text alone would let `https://a.com` stand for `https://a.com.evil`. */
+function isWithin(url: URL, { origin, pathname }: URL): boolean {
+  if (url.origin !== origin) return false
+  const folder = pathname.endsWith('/') ? pathname : `${pathname}/`
+  return url.pathname === pathname || url.pathname.startsWith(folder)
+}
+
+function entriesOf(file: string, header: string): Entry[] {
+  const { target: tables = [], ...rest } = parseToml(file)
+  const [unknown] = Object.keys(rest)
+  if (unknown !== undefined) throw new Error(`it must hold [[target]] tables only, but has ${unknown}`)
+  if (!Array.isArray(tables)) throw new Error('targets are written as [[target]]')
+  return tables.map((table, at) => entryOf(table as Record<string, unknown>, `target ${at + 1}`, header))
+}
+
+const KEYS = ['url', 'auth', 'token', 'audience', 'header', 'secret']
+
+function entryOf(table: Record<string, unknown>, what: string, header: string): Entry {
+  for (const [key, value] of Object.entries(table)) {
+    if (!KEYS.includes(key)) throw new Error(`${what} has ${key}; it may have ${KEYS.join(', ')}`)
+    if (typeof value !== 'string') throw new Error(`${key} of ${what} must be a text in quotes`)
+  }
+  const { url = '', auth = 'none', token = '', audience = '', secret = '' } = table as Record<string, string>
+  if (!/^https?:/.test(url) || !URL.canParse(url)) throw new Error(`url of ${what} must be an http:// or https:// URL`)
+  if (auth !== 'none' && auth !== 'bearer' && auth !== 'gcp')
+    throw new Error(`auth of ${what} must be one of none, bearer, gcp`)
+  if (auth === 'bearer' && token === '') throw new Error(`${what} has auth = "bearer" and no token`)
+  const named = (table.header as string | undefined) ?? header
+  return { url: new URL(url), proof: { mode: auth, token, audience, header: named, secret } }
+}
