@@ -18,6 +18,7 @@ export const sidebar: readonly Section[] = [
     text: 'Operations',
     items: [
       { text: 'Several processes', link: '/processes' },
+      { text: 'PostgreSQL', link: '/postgres' },
       { text: 'Containers', link: '/containers' },
       { text: 'Kubernetes', link: '/kubernetes' },
       { text: 'Security', link: '/security' },
