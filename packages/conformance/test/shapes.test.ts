@@ -1,12 +1,14 @@
 // The programs that users write, in both styles, on three grounds: our SDK and our server, the published SDK and our server, our
-// SDK with a server inside. Results and effects are equal on all three, and so are the trees of durable promises that the two
-// SDKs leave behind on the server: ids, tags and states.
+// SDK with a server inside. Results and effects are equal on all three, and so are the trees of durable promises that are left
+// behind: ids, tags and states.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Promises } from '@resonatehq/sdk'
 import { createServer, loadConfig, nodePlatform, openEngine, type Server, silentLogger } from '@resonatehq/server'
 import { SHAPES } from './shapes/all.ts'
 import {
+  type AnyClient,
   callerOf,
   clientOf,
   type Effect,
@@ -39,15 +41,24 @@ async function run(shape: Shape, style: Style, sdk: Sdk, url?: string): Promise<
   registerShape(client, shape, style, partsOf(sdk, outside))
   try {
     const result = await shape.use(callerOf(client), shape.name)
-    return { result, effects: effects.toSorted(byText), tree: url === undefined ? [] : await tree(url) }
+    const promises = url === undefined ? await ownPromises(client) : await promisesAt(url)
+    return { result, effects: effects.toSorted(byText), tree: treeOf(promises) }
   } finally {
     await client.stop()
   }
 }
 
-async function tree(url: string): Promise<Node[]> {
+async function promisesAt(url: string): Promise<readonly Node[]> {
   const { data } = await new Wire(url).ask('promise.search', { limit: 1_000 })
-  const promises = data.promises as Node[]
+  return data.promises as Node[]
+}
+
+/** Of a client with its server inside. */
+async function ownPromises(client: AnyClient): Promise<readonly Node[]> {
+  return (await (client.promises as unknown as Promises).search({ limit: 1_000 })).promises
+}
+
+function treeOf(promises: readonly Node[]): Node[] {
   return promises.map(({ id, state, tags }) => ({ id, state, tags })).toSorted(byText)
 }
 
@@ -81,6 +92,7 @@ for (const shape of SHAPES) {
       assert.deepEqual(ours.tree, published.tree, 'the promises of ours and of the published SDK')
       assert.deepEqual(embedded.result, ours.result, 'embedded and with a server')
       assert.deepEqual(embedded.effects, ours.effects, 'embedded and with a server')
+      assert.deepEqual(embedded.tree, ours.tree, 'the promises embedded and with a server')
     })
   }
 }
