@@ -7,6 +7,7 @@ import {
   compareIds,
   covers,
   type ExplainStep,
+  type Explanation,
   explainStep,
   type Facts,
   type GroupRecord,
@@ -70,21 +71,25 @@ async function explain(
   { id, sight }: RequestTable['promise.explain']['data'],
   now: number,
 ): Promise<Answer> {
-  const workers = await workersNow(parts, now)
+  const setting = { now, workers: await workersNow(parts, now), config: parts.config, ...(sight && { sight }) }
+  let facts = await factsOf(parts, id, setting)
+  if (!facts) return { status: 404, data: `promise ${JSON.stringify(id)} not found` }
   const steps: ExplainStep[] = []
   const seen = new Set<string>()
-  let next: string | null = id
-  while (next !== null && !seen.has(next) && steps.length < STEPS_MAX) {
-    seen.add(next)
-    const facts = await factsOf(parts, next, { now, workers, config: parts.config, ...(sight && { sight }) })
-    if (!facts) break
+  let isCircular = false
+  while (facts && steps.length < STEPS_MAX) {
     const step = explainStep(facts)
-    steps.push(step)
-    next = nextOf(step)
+    seen.add(step.id)
+    const next = nextOf(step)
+    isCircular = next !== null && seen.has(next)
+    const further: Facts | null = next === null || isCircular ? null : await factsOf(parts, next, setting)
+    // Tags may name an owner that is not there: then nobody runs this one.
+    const isAlone = next !== null && !isCircular && !further
+    steps.push(isAlone ? explainStep({ ...facts, isAlone }) : step)
+    facts = further
   }
-  if (steps.length === 0) return { status: 404, data: `promise ${JSON.stringify(id)} not found` }
-  const isCircular = next !== null && seen.has(next)
-  return { status: 200, data: { id, at: now, steps, isCircular, isCut: next !== null && !isCircular } }
+  const data: Explanation = { id, at: now, steps, isCircular, isCut: facts !== null }
+  return { status: 200, data }
 }
 
 type Setting = Pick<Facts, 'now' | 'workers' | 'config' | 'sight'>

@@ -209,6 +209,13 @@ test('a step is run by whoever runs the function that it belongs to', async (t) 
   ])
 })
 
+test('a step of a function that is not there is run by nobody', async (t) => {
+  const bench = await open(t)
+  await promise(bench, 'root:0', { 'resonate:scope': 'local', 'resonate:branch': 'gone' })
+  const { steps, isCircular } = await explained(bench, 'root:0')
+  assert.deepEqual([steps.map(({ reason }) => reason.kind), isCircular], [['unowned'], false])
+})
+
 test('a circle of waits ends, and is called one', async (t) => {
   const bench = await open(t)
   for (const id of ['a', 'b']) {

@@ -102,6 +102,8 @@ export interface Facts {
   readonly task: TaskRow | null
   /** The promises that its task is known to wait for; empty unless suspended. */
   readonly awaited: readonly PromiseRow[]
+  /** Whoever its tags call its owner is not there. */
+  readonly isAlone?: boolean
   readonly workers: readonly WorkerRow[]
   /** What may be named to whoever asks. Absent: everything. */
   readonly sight?: Sight
@@ -137,7 +139,7 @@ function reasonOf(facts: Facts): Reason {
   if (isTimer(promise.tags)) return { kind: 'sleeping', until: promise.timeoutAt }
   const owner = promise.tags[TAG_BRANCH]
   const isStep = promise.tags[TAG_SCOPE] === 'local' && owner !== undefined && owner !== promise.id
-  return isStep ? { kind: 'step', of: owner } : { kind: 'unowned', until: promise.timeoutAt }
+  return isStep && !facts.isAlone ? { kind: 'step', of: owner } : { kind: 'unowned', until: promise.timeoutAt }
 }
 
 function taskReason(facts: Facts, task: TaskRow): Reason {
