@@ -27,7 +27,8 @@ import { type Snippet, snippetsOf } from './snippets.ts'
 const ROOT = join(import.meta.dirname, '..')
 /** Pages of the site, which is built with tools of its own. */
 const SITE = globSync('docs/**/*.md', { cwd: ROOT, exclude: ['docs/node_modules/**'] }).sort()
-const PAGES = ['README.md', 'packages/sdk/README.md', ...SITE]
+const PACKAGES = globSync('packages/*/README.md', { cwd: ROOT }).sort()
+const PAGES = ['README.md', ...PACKAGES, ...SITE]
 
 /** A command that takes longer is ended, and counts as failed. */
 const COMMAND_TIMEOUT_MS = 60_000
