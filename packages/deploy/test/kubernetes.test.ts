@@ -2,7 +2,8 @@
 // images, the settings and the metrics that they speak of.
 
 import assert from 'node:assert/strict'
-import { globSync, readFileSync } from 'node:fs'
+import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { loadConfig, METRICS } from '@resonatehq/server'
@@ -61,6 +62,16 @@ test('the chart is right, also with everything set', { skip: toolMissing('helm')
     manifests.find(({ kind, metadata }) => kind === 'Deployment' && metadata.name === name)
   assert.equal(envOf(deployment('x')).RESONATE_TASKS__OFFER_TIMEOUT, '3s')
   assert.equal(deployment('x-worker-mail')?.spec.replicas, 7)
+})
+
+test('the values that docs/kubernetes.md shows are values of the chart', { skip: toolMissing('helm') }, async (t) => {
+  const page = readFileSync(join(ROOT, 'docs/kubernetes.md'), 'utf8')
+  const folder = mkdtempSync(join(tmpdir(), 'resonate-values-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  writeFileSync(join(folder, 'values.yaml'), /```yaml\n([\s\S]*?)```/.exec(page)?.[1] ?? '')
+  const text = helm('template', 'x', 'deploy/helm/resonate', '--values', join(folder, 'values.yaml'))
+  const scaled = parseManifests(text).find(({ kind }) => kind === 'ScaledObject')
+  assert.equal(scaled?.metadata.name, 'x-worker-orders')
 })
 
 test('a misspelt value of the chart is refused', { skip: toolMissing('helm') }, () => {

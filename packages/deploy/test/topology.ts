@@ -2,7 +2,7 @@
 // that is inside, as this machine has it. Hosts, ports, users, commands, environment and health checks are the file's own.
 
 import { spawnSync } from 'node:child_process'
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { type Process, until } from '../../conformance/test/processes.ts'
@@ -31,10 +31,11 @@ type StandIn = (topology: Topology, name: string, service: Service) => Container
 const STAND_INS: Readonly<Record<string, StandIn>> = {
   postgres: startPostgres,
   'nginxinc/nginx-unprivileged': startNginx,
+  'prom/prometheus': startPrometheus,
 }
 
 /** Reason to skip, or false: the programs of the images that a topology is about. */
-export function withoutPrograms(...names: ('postgres' | 'nginx')[]): string | false {
+export function withoutPrograms(...names: ('postgres' | 'nginx' | 'prometheus')[]): string | false {
   const missing = names.find((name) => (name === 'postgres' ? postgresBinaries() : toolPath(name)) === null)
   return missing === undefined ? false : `${missing} is not installed: run deploy/tools/install.sh`
 }
@@ -108,6 +109,14 @@ export class Topology {
     return container
   }
 
+  /** The body of a GET from the client's host. Null: it was not answered with 200. */
+  async fetched(url: string): Promise<string | null> {
+    const program = `fetch('${url}').then(async (r) => r.ok && console.log(await r.text())).catch(() => {})`
+    const process = this.sandbox.start(CLIENT, [globalThis.process.execPath, '-e', program])
+    await process.exited
+    return process.lines.join('\n') || null
+  }
+
   /** Runs a program of this folder on the client's host. What it prints, if it is content. */
   async client(program: string, ...args: readonly string[]): Promise<string> {
     const process = this.sandbox.start(CLIENT, [
@@ -160,6 +169,17 @@ function startNginx({ sandbox }: Topology, name: string, service: Service): Cont
     process: sandbox.start(name, [...AS_NOBODY, ...(service.command ?? [])], { mounts, empties: ['/etc/nginx'] }),
     isHealthy: checkOf(sandbox, name, service.healthcheck),
   }
+}
+
+/** Its files are read from where they are mounted from: this machine has no folder for them. */
+function startPrometheus({ sandbox }: Topology, name: string, service: Service): Container {
+  const folder = mkdtempSync(join(sandbox.folder, `${name}-`))
+  const mounted = mountedFiles(service)
+  let config = readFileSync(join(ROOT, mounted['/etc/prometheus/prometheus.yml'] ?? ''), 'utf8')
+  for (const [path, from] of Object.entries(mounted)) config = config.replaceAll(path, join(ROOT, from))
+  writeFileSync(join(folder, 'prometheus.yml'), config)
+  const flags = [`--config.file=${join(folder, 'prometheus.yml')}`, `--storage.tsdb.path=${join(folder, 'data')}`]
+  return { process: sandbox.start(name, [toolPath('prometheus') ?? '', ...flags]) }
 }
 
 function checkOf(
