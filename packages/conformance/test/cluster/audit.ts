@@ -10,7 +10,8 @@ export interface Effect {
   readonly id: string
   /** Of the worker. */
   readonly name: string
-  readonly at: number
+  /** When the step began that did it. */
+  readonly beganAt: number
 }
 
 /** Ids of all promises that somebody was told to exist. */
@@ -48,27 +49,24 @@ const WAKING_MS = 1_000
 const CLOCK_SLACK_MS = 20
 
 /**
- * Whatever a step has done outside, it has done before its result was recorded: after that nobody does it again. Only who stood
- * still in between, and could not know, may do it once more as it wakes up: no system without a fence outside prevents that.
+ * A step whose result is recorded is begun by nobody any more. Only who stood still in between, and could not know, may begin it
+ * as it wakes up: nothing but a fence around the effect itself prevents that.
  */
 export function repeatedEffects(
   effects: readonly Effect[],
   steps: ReadonlyMap<string, PromiseRecord | null>,
   incidents: readonly Incident[],
 ): string[] {
-  return effects.flatMap(({ id, name, at }) => {
+  return effects.flatMap(({ id, name, beganAt }) => {
     const step = steps.get(id)
-    if (!step) return [`${name} did ${id} at ${at}, and there is no record of it`]
-    if (step.settledAt === undefined) return [`${name} did ${id} at ${at}, and it is still ${step.state}`]
+    if (!step) return [`${name} began ${id} at ${beganAt}, and there is no record of it`]
+    if (step.settledAt === undefined) return [`${name} began ${id} at ${beganAt}, and it is still ${step.state}`]
     const settledAt = step.settledAt + CLOCK_SLACK_MS
-    const wasFrozen = incidents.some(
-      (incident) =>
-        incident.name === name &&
-        incident.how === 'SIGSTOP' &&
-        incident.fromAt <= settledAt &&
-        at <= incident.toAt + WAKING_MS,
-    )
-    return at <= settledAt || wasFrozen ? [] : [`${name} did ${id} again at ${at}: it was settled at ${step.settledAt}`]
+    const freezes = incidents.filter((incident) => incident.name === name && incident.how === 'SIGSTOP')
+    const couldNotKnow = freezes.some(({ fromAt, toAt }) => fromAt <= settledAt && beganAt <= toAt + WAKING_MS)
+    return beganAt <= settledAt || couldNotKnow
+      ? []
+      : [`${name} began ${id} at ${beganAt}, when it had been settled at ${step.settledAt}`]
   })
 }
 

@@ -8,7 +8,7 @@ import { journaling, noteInFile, sharedClock } from './journal.ts'
 
 const { RESONATE_URL: url, GROUP: group, NAME: name, JOURNAL, EFFECTS, CLOCK_OFFSET } = process.env
 /** Short, so that others have the work of a dead or frozen one soon. */
-const TTL_MS = 1_500
+const TTL_MS = 2_000
 const RIGHT = { target: 'right' }
 
 const clock = sharedClock(Number(CLOCK_OFFSET))
@@ -20,8 +20,8 @@ interface Step {
   readonly id: string
 }
 
-function effect({ id }: Step): void {
-  appendFileSync(EFFECTS as string, `${JSON.stringify({ id, name, at: clock.now() })}\n`)
+function effect({ id }: Step, beganAt: number = clock.now()): void {
+  appendFileSync(EFFECTS as string, `${JSON.stringify({ id, name, beganAt })}\n`)
 }
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
@@ -37,10 +37,11 @@ function ship(step: Step, n: number): number {
   return n * 2
 }
 
-/** The step of the other group. */
+/** The step of the other group: it takes a while before anything can be seen of it. */
 async function weigh(step: Step, n: number): Promise<number> {
+  const beganAt = clock.now()
   await pause((n % 3) * 15)
-  effect(step)
+  effect(step, beganAt)
   return n * 3
 }
 
