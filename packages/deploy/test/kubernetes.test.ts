@@ -62,6 +62,7 @@ test('the chart is right, also with everything set', { skip: toolMissing('helm')
     manifests.find(({ kind, metadata }) => kind === 'Deployment' && metadata.name === name)
   assert.equal(envOf(deployment('x')).RESONATE_TASKS__OFFER_TIMEOUT, '3s')
   assert.equal(deployment('x-worker-mail')?.spec.replicas, 7)
+  assert.equal(deployment('x')?.spec.template.spec.containers[0].readinessProbe.httpGet.scheme, 'HTTPS')
 })
 
 test('the values that docs/kubernetes.md shows are values of the chart', { skip: toolMissing('helm') }, async (t) => {

@@ -8,6 +8,9 @@ import { ROOT } from './image.ts'
 
 const PATH = [join(ROOT, 'node_modules/.tools/bin'), ...(process.env.PATH ?? '').split(delimiter)]
 
+/** What only the system can bring. */
+const SYSTEM = new Set(['kubectl'])
+
 /** Where a program is, or null. */
 export function toolPath(name: string): string | null {
   return PATH.map((folder) => join(folder, name)).find((path) => existsSync(path)) ?? null
@@ -15,7 +18,8 @@ export function toolPath(name: string): string | null {
 
 /** Reason to skip tests, or false. */
 export function toolMissing(name: string): string | false {
-  return toolPath(name) ? false : `${name} is not installed: run deploy/tools/install.sh`
+  if (toolPath(name)) return false
+  return SYSTEM.has(name) ? `${name} is not installed` : `${name} is not installed: run deploy/tools/install.sh`
 }
 
 /** What it prints. Throws where it is not content. */

@@ -33,6 +33,15 @@ capabilities: { drop: [ALL] }
 {{ .image.repository }}:{{ .image.tag | default .version }}
 {{- end }}
 
+{{/* What servers speak: where they have a certificate they speak TLS, and nothing else, metrics included. */}}
+{{- define "resonate.scheme" -}}
+{{ if hasKey .Values.server.settings "server.tls.cert" }}https{{ else }}http{{ end }}
+{{- end }}
+
+{{- define "resonate.url" -}}
+{{ .Values.server.url | default (printf "%s://%s:8001" (include "resonate.scheme" .) (include "resonate.name" .)) }}
+{{- end }}
+
 {{/* Where a pod may run, where its values say anything. */}}
 {{- define "resonate.placement" -}}
 {{- with .nodeSelector }}
@@ -50,6 +59,7 @@ affinity: {{- toYaml . | nindent 2 }}
 {{- define "resonate.server.pod" -}}
 {{- $server := .Values.server -}}
 {{- $isPostgres := eq $server.storage.type "postgres" -}}
+{{- $scheme := include "resonate.scheme" . | upper -}}
 metadata:
   labels:
     {{- include "resonate.server.selector" . | nindent 4 }}
@@ -84,7 +94,7 @@ spec:
         - { name: metrics, containerPort: 9090 }
       env:
         - name: RESONATE_SERVER__URL
-          value: {{ $server.url | default (printf "http://%s:8001" (include "resonate.name" .)) | quote }}
+          value: {{ include "resonate.url" . | quote }}
         - name: RESONATE_SERVER__SHUTDOWN_TIMEOUT
           value: {{ printf "%vs" $server.shutdownTimeoutSeconds | quote }}
         - name: RESONATE_STORAGE__TYPE
@@ -109,16 +119,16 @@ spec:
       # Alive, not ready: a database that is away for a minute is no reason to restart a server, and one that starts may have a
       # migration to carry out first.
       startupProbe:
-        httpGet: { path: /health, port: api }
+        httpGet: { path: /health, port: api, scheme: {{ $scheme }} }
         periodSeconds: 2
         failureThreshold: 150
       livenessProbe:
-        httpGet: { path: /health, port: api }
+        httpGet: { path: /health, port: api, scheme: {{ $scheme }} }
         periodSeconds: 10
         timeoutSeconds: 5
       # Asks the database. Without it a server gets no requests and keeps its workers.
       readinessProbe:
-        httpGet: { path: /ready, port: api }
+        httpGet: { path: /ready, port: api, scheme: {{ $scheme }} }
         periodSeconds: 5
         timeoutSeconds: 6
         failureThreshold: 2
@@ -127,9 +137,17 @@ spec:
         preStop:
           exec: { command: [sleep, "5"] }
       resources: {{- toYaml $server.resources | nindent 8 }}
-      {{- if not $isPostgres }}
+      {{- if or $server.volumeMounts (not $isPostgres) }}
       volumeMounts:
+        {{- if not $isPostgres }}
         - { name: data, mountPath: /var/lib/resonate }
+        {{- end }}
+        {{- with $server.volumeMounts }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
       {{- end }}
+  {{- with $server.volumes }}
+  volumes: {{- toYaml . | nindent 4 }}
+  {{- end }}
   {{- include "resonate.placement" $server | nindent 2 }}
 {{- end }}
