@@ -114,7 +114,8 @@ async function storeFlags(file: string): Promise<string[]> {
   database ??= startPostgres({ isDurable: true })
   const url = await (await database).create()
   const asElsewhere = ['--storage-postgres-notify', 'false', '--storage-postgres-locks', 'table']
-  return ['--storage-postgres-url', url, ...(kind === 'postgres-like' ? asElsewhere : [])]
+  const more = { 'postgres-like': asElsewhere, 'postgres-processes': ['--processes', '3'] }[kind] ?? []
+  return ['--storage-postgres-url', url, ...more]
 }
 
 let database: Promise<PostgresServer> | null = null
