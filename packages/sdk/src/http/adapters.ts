@@ -19,21 +19,29 @@ interface NodeRequest extends AsyncIterable<Uint8Array | string> {
 }
 
 interface NodeResponse {
-  writeHead(status: number, headers: Record<string, string>): unknown
+  writeHead(status: number, headers: Record<string, string>): NodeResponse
   end(body: string): unknown
 }
 
 /** For `http.createServer(node(resonate))`, and `app.post('/tasks', node(resonate))`. Put it before `express.json()`. */
 export function node(resonate: Handling): (request: NodeRequest, response: NodeResponse) => Promise<void> {
   return async (request, response) => {
-    const method = request.method ?? 'GET'
-    const text = method === 'GET' || method === 'HEAD' ? undefined : await nodeBody(request)
-    const url = `http://${firstOf(request.headers.host) ?? 'localhost'}${request.url ?? '/'}`
-    await send(
-      await resonate.handler(new Request(url, { method, headers: headersOf(request.headers), body: text })),
-      response,
-    )
+    const asked = await nodeRequest(request).catch(() => null)
+    // Half a message, of somebody who is gone and sends it again; or nothing that fetch knows.
+    if (asked === null) return void response.writeHead(400, {}).end('')
+    await send(await resonate.handler(asked), response)
   }
+}
+
+async function nodeRequest(request: NodeRequest): Promise<Request> {
+  const { method = 'GET', headers, url = '/' } = request
+  const isRead = method === 'GET' || method === 'HEAD'
+  const body = isRead ? undefined : await nodeBody(request)
+  return new Request(`http://${firstOf(headers.host) ?? 'localhost'}${url}`, {
+    method,
+    headers: headersOf(headers),
+    body,
+  })
 }
 
 async function nodeBody(request: NodeRequest): Promise<string> {
@@ -114,11 +122,17 @@ export function cloudflare<Env extends object>(
   make: (env: Env) => Handling | Promise<Handling>,
 ): { fetch(request: Request, env: Env): Promise<Response> } {
   const made = new WeakMap<Env, Promise<Handling>>()
+  const begin = (env: Env) => {
+    const making = Promise.resolve().then(() => make(env))
+    made.set(env, making)
+    // What failed is tried again by the next request.
+    making.catch(() => made.delete(env))
+    return making
+  }
   return {
     async fetch(request, env) {
-      const known = made.get(env) ?? Promise.resolve(make(env))
-      made.set(env, known)
-      return (await known).handler(request)
+      const handling = made.get(env) ?? begin(env)
+      return (await handling).handler(request)
     },
   }
 }

@@ -127,7 +127,7 @@ export class Serving {
   async run(ref: TaskRef, { timeLimitMs }: { timeLimitMs: number | undefined }): Promise<Served> {
     try {
       const claim = await this.#claim(ref)
-      if (!claim || claim.task.state !== 'acquired' || claim.promise.state !== 'pending') return { outcome: 'taken' }
+      if (claim?.task.state !== 'acquired' || claim.promise.state !== 'pending') return { outcome: 'taken' }
       const { 'resonate:target': target } = claim.promise.tags
       if (!this.#parts.functionUrl && target?.startsWith('http')) this.#address = target
       return await this.#drive(claim, timeLimitMs)
