@@ -97,7 +97,7 @@ export function createListener(parts: ListenParts): Listener {
     sockets.set(socket, (sockets.get(socket) ?? 0) + 1)
     response.once('close', () => onAnswered(socket))
     const [path, query] = splitUrl(request.url ?? '/')
-    if (request.method === 'GET' && isPollPath(path)) void openStream(request, response, path, query)
+    if (request.method === 'GET' && isPollPath(path)) openStream(request, response, path, query).catch(failed(response))
     else if (request.method === 'POST' && path === '/') readBody(request, response, path, query)
     else void answer(request, response, { path, query, body: '' })
   }
@@ -195,6 +195,15 @@ export function createListener(parts: ListenParts): Listener {
     const cancel = platform.timer(LINGER_MS, finish)
     response.once('close', cancel)
     return finish
+  }
+
+  /** A bug while it was told whose token it is: this worker comes back, the others go on. */
+  function failed(response: ServerResponse): (error: unknown) => void {
+    return (error) => {
+      logger.error({ err: error }, 'Worker connection failed')
+      if (response.headersSent) response.destroy()
+      else respond(response, errorOf(500, 'Internal error: see the log of the server'), true)
+    }
   }
 
   async function openStream(

@@ -5,7 +5,12 @@ import assert from 'node:assert/strict'
 import { connect, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import type { Answer } from '@resonatehq/protocol'
-import { create, envelope, FakeEngine, startServer } from './world.ts'
+import { ANYONE } from '../src/auth/caller.ts'
+import type { Poll } from '../src/dispatch/poll.ts'
+import { errorOf, type Http } from '../src/http.ts'
+import { nodePlatform, silentLogger } from '../src/index.ts'
+import { createListener } from '../src/listen.ts'
+import { configOf, create, envelope, FakeEngine, startServer } from './world.ts'
 
 /** One connection, spoken to in raw bytes. */
 class Line {
@@ -209,4 +214,17 @@ test('a stop does not wait longer than it may', async (t) => {
   await engine.arrives('a')
   await Promise.all([server.stop(), line.closed])
   assert.equal(line.received, '')
+})
+
+test('a worker whose token makes the server stumble is told so, and the next one is served', async (t) => {
+  let isBroken = true
+  const identify = () => (isBroken ? Promise.reject(new Error('a bug')) : ANYONE)
+  const poll: Poll = { identify, open: () => errorOf(503, 'busy'), connections: 0, stop: () => {} }
+  const http = { corsHeaders: () => ({}) } as unknown as Http
+  const listener = createListener({ config: configOf(), http, poll, platform: nodePlatform(), logger: silentLogger })
+  t.after(() => listener.stop(0))
+  const url = `http://127.0.0.1:${await listener.start()}/poll/g/w`
+  assert.equal((await fetch(url)).status, 500)
+  isBroken = false
+  assert.equal((await fetch(url)).status, 503)
 })
