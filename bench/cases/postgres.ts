@@ -2,9 +2,10 @@
 // log to reach the disk.
 
 import { postgresStore } from '@resonatehq/store/postgres'
+import type { PostgresServer } from '../../packages/store/test/postgres-server.ts'
 import type { Case, Sample, Settings } from '../case.ts'
 import { database, watchingLog } from '../database.ts'
-import { startServer } from '../processes.ts'
+import { processorMs, type Started, startServer } from '../processes.ts'
 import { engineRequestsPerSecond } from './engine.ts'
 import { fillStore } from './growth.ts'
 import { createToExecuteMs } from './latency.ts'
@@ -21,9 +22,9 @@ export const postgres: Case = {
     if (server === null) return []
     const samples: Sample[] = []
     for (const clients of [1, 64, 256]) samples.push(await withoutHttp(await server.create(), clients, settings))
-    for (const clients of [1, 64, 256]) samples.push(...(await overHttp(await server.create(), clients, settings)))
+    for (const clients of [1, 64, 256]) samples.push(...(await overHttp(server, clients, settings)))
     for (const stored of settings.isQuick ? [1_000, 10_000] : [1_000, 100_000, 1_000_000])
-      samples.push(...(await grown(await server.create(), stored, settings)))
+      samples.push(...(await grown(server, stored, settings)))
     return samples
   },
 }
@@ -33,31 +34,55 @@ async function withoutHttp(url: string, clients: number, settings: Settings): Pr
   return { ...row, what: `without HTTP, ${clients} clients`, unit: 'req/s', value }
 }
 
-async function overHttp(url: string, clients: number, settings: Settings): Promise<Sample[]> {
+async function overHttp(postgres: PostgresServer, clients: number, settings: Settings): Promise<Sample[]> {
+  const url = await postgres.create()
   const server = await startServer('ours', { database: url })
-  const { result, waiting } = await watchingLog(url, () => requestsPerSecond(server.url, clients, settings))
+  // Its connections are open before it is watched, and stay.
+  await requestsPerSecond(server.url, clients, { ...settings, isQuick: true })
+  const { perSecond, waiting, serverUs, databaseUs } = await watched({ postgres, url, server }, () =>
+    requestsPerSecond(server.url, clients, settings),
+  )
   await server.stop()
+  const what = `over HTTP, ${clients} clients`
   return [
-    { ...row, what: `over HTTP, ${clients} clients`, unit: 'req/s', value: result },
-    {
-      ...row,
-      what: `over HTTP, ${clients} clients: time in which a session waits for the log`,
-      unit: '%',
-      value: 100 * waiting,
-    },
+    { ...row, what, unit: 'req/s', value: perSecond },
+    { ...row, what: `${what}: processor time of the server per request`, unit: 'µs', value: serverUs },
+    { ...row, what: `${what}: processor time of the database per request`, unit: 'µs', value: databaseUs },
+    { ...row, what: `${what}: time in which a session waits for the log`, unit: '%', value: 100 * waiting },
   ]
 }
 
-async function grown(url: string, stored: number, settings: Settings): Promise<Sample[]> {
+async function grown(postgres: PostgresServer, stored: number, settings: Settings): Promise<Sample[]> {
+  const url = await postgres.create()
   await fillStore(postgresStore({ url }), stored)
   const server = await startServer('ours', { database: url })
   const what = `${stored.toLocaleString('en')} stored`
-  await requestsPerSecond(server.url, 64, settings, { spread: 'seed-' })
-  const perSecond = await requestsPerSecond(server.url, 64, settings, { spread: 'seed-' })
+  const load = () => requestsPerSecond(server.url, 64, settings, { spread: 'seed-' })
+  await load()
+  const { perSecond, serverUs, databaseUs } = await watched({ postgres, url, server }, load)
   const [p50] = await createToExecuteMs(server.url, settings)
   await server.stop()
   return [
     { ...row, what: `${what}: 64 clients, ids at random`, unit: 'req/s', value: perSecond },
+    { ...row, what: `${what}: processor time of the server per request`, unit: 'µs', value: serverUs },
+    { ...row, what: `${what}: processor time of the database per request`, unit: 'µs', value: databaseUs },
     { ...row, what: `${what}: create to execute p50`, unit: 'ms', value: p50 },
   ]
+}
+
+interface Place {
+  readonly postgres: PostgresServer
+  readonly url: string
+  readonly server: Started
+}
+
+/** What a load costs, which says more than how fast it went where others use the machine too. */
+async function watched({ postgres, url, server }: Place, run: () => Promise<number>) {
+  const used = () => [processorMs([server.pid]), processorMs(postgres.pids())] as const
+  const [before, startedAt] = [used(), performance.now()]
+  const { result: perSecond, waiting } = await watchingLog(url, run)
+  const after = used()
+  const requests = (perSecond * (performance.now() - startedAt)) / 1_000
+  const [serverUs, databaseUs] = [0, 1].map((at) => (1_000 * ((after[at] ?? 0) - (before[at] ?? 0))) / requests)
+  return { perSecond, waiting, serverUs: serverUs as number, databaseUs: databaseUs as number }
 }

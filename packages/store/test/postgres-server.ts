@@ -29,6 +29,8 @@ export interface PostgresServer {
   urlOf(database: string): string
   /** A new empty database; its URL. */
   create(): Promise<string>
+  /** Of all of its processes. */
+  pids(): number[]
   /** A signal to all of its processes at once, as the machine would go, or stand still and go on. */
   signal(signal: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): void
   /** Starts it again on its files, after SIGKILL. */
@@ -116,6 +118,7 @@ export async function startPostgres(options: PostgresServerOptions = {}): Promis
       await command(urlOf('postgres'), `create database ${name}`)
       return urlOf(name)
     },
+    pids: () => pidsOf(child.pid as number),
     signal: (signal) => signalAll(child.pid as number, signal),
     async restart() {
       child = await launch()
@@ -136,17 +139,20 @@ export async function startPostgres(options: PostgresServerOptions = {}): Promis
 /** Its first process stands still before the others are looked for, so that it starts nothing in their place. */
 function signalAll(pid: number, signal: NodeJS.Signals): void {
   if (signal !== 'SIGCONT') process.kill(pid, 'SIGSTOP')
-  const processes = spawnSync('ps', ['-A', '-o', 'pid=,ppid='], { encoding: 'utf8' }).stdout.trim().split('\n')
-  const pairs = processes.map((line) => line.trim().split(/\s+/).map(Number))
-  const own = pairs.filter(([one, parent]) => one === pid || parent === pid)
-  for (const [one] of own) {
+  for (const one of pidsOf(pid)) {
     try {
-      process.kill(one as number, signal)
+      process.kill(one, signal)
     } catch (error) {
       // A session may end at any time.
       if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
     }
   }
+}
+
+function pidsOf(pid: number): number[] {
+  const processes = spawnSync('ps', ['-A', '-o', 'pid=,ppid='], { encoding: 'utf8' }).stdout.trim().split('\n')
+  const pairs = processes.map((line) => line.trim().split(/\s+/).map(Number))
+  return pairs.flatMap(([one, parent]) => (one !== undefined && (one === pid || parent === pid) ? [one] : []))
 }
 
 /** Does not keep the tests alive once it is there. What it says is read for as long as it lives: else it stands still one day. */
