@@ -82,6 +82,7 @@ export function createServer(config: Config, parts: ServerParts): Server {
       fetch: globalThis.fetch,
       metadataUrl: config['transports.http_push.auth.metadata_url'],
       now: platform.now,
+      timer: platform.timer,
     }),
     connectTimeoutMs: config['transports.http_push.connect_timeout'],
     requestTimeoutMs: config['transports.http_push.request_timeout'],

@@ -55,7 +55,13 @@ function poster(
   const proofs = proofsOf(config, undefined)
   const metadataUrl = config['transports.http_push.auth.metadata_url']
   const clock = { now: 1_000_000_000_000 }
-  const headersFor = createCredentials({ proofs: () => proofs, fetch, metadataUrl, now: () => clock.now })
+  const headersFor = createCredentials({
+    proofs: () => proofs,
+    fetch,
+    metadataUrl,
+    now: () => clock.now,
+    timer: nodePlatform().timer,
+  })
   const limits = { connectTimeoutMs: 1_000, requestTimeoutMs: 1_000, timer: nodePlatform().timer }
   const { post, close } = createPost({ ...limits, networks: networksOf(allowed), headersFor })
   t.after(close)

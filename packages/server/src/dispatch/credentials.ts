@@ -1,6 +1,7 @@
 // The headers that prove to a target who we are: a token of ours, an identity token of Google for that target, a signature of
 // the body. A message whose proof cannot be had is not sent at all: never without it.
 
+import type { Platform } from '@resonatehq/engine'
 import { SIGNATURE_HEADER, signatureOf } from '@resonatehq/protocol'
 import type { Proof, Proofs } from './targets.ts'
 
@@ -13,6 +14,7 @@ export interface CredentialParts {
   readonly metadataUrl: string
   /** ms since epoch. */
   readonly now: () => number
+  readonly timer: Platform['timer']
 }
 
 /** The headers of one POST. Rejects where the proof cannot be had; the message says why. */
@@ -29,7 +31,7 @@ const METADATA_TIMEOUT_MS = 5_000
 /** Audiences whose tokens are kept. */
 const AUDIENCES_MAX = 1_000
 
-export function createCredentials({ proofs, fetch, metadataUrl, now }: CredentialParts): HeadersFor {
+export function createCredentials({ proofs, fetch, metadataUrl, now, timer }: CredentialParts): HeadersFor {
   const minted = new Map<string, Promise<Minted>>()
 
   return async (url, body) => {
@@ -71,17 +73,21 @@ export function createCredentials({ proofs, fetch, metadataUrl, now }: Credentia
   async function mint(audience: string): Promise<Minted> {
     const query = new URLSearchParams({ audience, format: 'full' })
     const path = '/computeMetadata/v1/instance/service-accounts/default/identity'
+    const abort = new AbortController()
+    const cancel = timer(METADATA_TIMEOUT_MS, () => abort.abort(new Error('it does not answer')))
     try {
       const response = await fetch(`${metadataUrl}${path}?${query}`, {
         headers: { 'metadata-flavor': 'Google' },
         redirect: 'error',
-        signal: AbortSignal.timeout(METADATA_TIMEOUT_MS),
+        signal: abort.signal,
       })
       const text = await response.text()
       if (response.status !== 200) throw new Error(`it answered ${response.status}`)
       return { token: text.trim(), expiresAt: expiryOf(text) }
     } catch (error) {
       throw new Error(`no identity token of the metadata server at ${metadataUrl}: ${(error as Error).message}`)
+    } finally {
+      cancel()
     }
   }
 }
