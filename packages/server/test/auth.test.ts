@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import type { JWTPayload } from 'jose'
 import { ManualPlatform } from '../../engine/test/manual-platform.ts'
 import { type Caller, isDenial } from '../src/auth/caller.ts'
@@ -248,6 +249,35 @@ test('a token may ask so often, then it is told when to come back; others are no
   await platform.advance(500, settled)
   await believed(guard, eager)
   await refused(guard, eager, 429)
+})
+
+test('a token cannot ask more often by writing its signature in another way', async () => {
+  const { guard } = world(issuer.pem, { rates: new Rates({ perSecond: 1, burst: 2, bucketsMax: 10 }) })
+  const token = await sign(issuer, { prefix: '' })
+  // The last character of 64 bytes in base64url has four bits that mean nothing.
+  const last = ALPHABET.indexOf(token.at(-1) as string)
+  const twins = [1, 2, 3].map((bits) => token.slice(0, -1) + ALPHABET[last ^ bits])
+  await believed(guard, twins[0] as string)
+  await believed(guard, twins[1] as string)
+  await refused(guard, twins[2] as string, 429)
+  for (const padded of [`${token}=`, `${token}!`, ` ${token}`, token.replace('.', '..')])
+    assert.match(await refused(guard, padded), /no JSON Web Token/)
+})
+
+const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+
+test('whatever is brought as a token is refused in words, never by a fault', async () => {
+  const { guard } = world(issuer.pem)
+  const good = await sign(issuer, { prefix: '', exp: IN_AN_HOUR })
+  const encoded = fc.json().map((text) => Buffer.from(text).toString('base64url'))
+  const parts = fc.tuple(encoded, encoded, fc.base64String()).map((drawn) => drawn.join('.'))
+  const cut = fc.integer({ min: 1, max: good.length - 1 }).map((at) => good.slice(0, at))
+  await fc.assert(
+    fc.asyncProperty(fc.oneof(fc.string(), parts, cut), async (token) => {
+      const verdict = await guard.identify(token)
+      assert.ok(isDenial(verdict) && verdict.status === 401 && verdict.message.length > 0)
+    }),
+  )
 })
 
 test('rates: a bucket fills at its rate up to the burst, and the clock going back empties none', () => {

@@ -37,7 +37,12 @@ const TOKEN_MAX = 16 * 1024
 interface Known {
   readonly caller: Caller
   readonly generation: number
+  /** Whose rate it counts against: the same for every way to write one signature. */
+  readonly bucket: string
 }
+
+/** Three parts of base64url and nothing between them. */
+const FORM = /^[\w-]+\.[\w-]+\.[\w-]*$/
 
 export class TokenGuard implements Guard {
   readonly #options: TokenOptions
@@ -52,10 +57,9 @@ export class TokenGuard implements Guard {
     if (token === undefined || token === '') return NO_TOKEN
     if (token.length > TOKEN_MAX) return denied(`The token is longer than ${TOKEN_MAX} characters`)
     this.#options.keys.freshen()
-    const digest = createHash('sha256').update(token).digest('base64')
+    const digest = digestOf(token)
     const known = this.#recall(digest)
-    if (known) return this.#metered(known, digest)
-    return this.#check(token, digest)
+    return known ? this.#metered(known) : this.#check(token, digest)
   }
 
   async #check(token: string, digest: string): Promise<Verdict> {
@@ -67,25 +71,26 @@ export class TokenGuard implements Guard {
     const { generation } = this.#options.keys
     const verdict = await this.#verify(token, keys)
     if (isDenial(verdict)) return verdict
-    this.#remember(digest, { caller: verdict, generation })
-    return this.#metered(verdict, digest)
+    const known = { caller: verdict, generation, bucket: digestOf(token.slice(0, token.lastIndexOf('.'))) }
+    this.#remember(digest, known)
+    return this.#metered(known)
   }
 
-  #metered(caller: Caller, digest: string): Verdict {
-    const waitMs = this.#options.rates?.take(digest, this.#options.platform.now()) ?? 0
+  #metered({ caller, bucket }: Known): Verdict {
+    const waitMs = this.#options.rates?.take(bucket, this.#options.platform.now()) ?? 0
     if (waitMs === 0) return caller
     const message = 'This token asks more often than it may (limits.token_rate, limits.token_burst). Try again later.'
     return { status: 429, message, retryAfterS: Math.ceil(waitMs / 1_000) }
   }
 
-  #recall(digest: string): Caller | undefined {
+  #recall(digest: string): Known | undefined {
     const known = this.#known.get(digest)
     if (!known) return undefined
     this.#known.delete(digest)
     const isGood = known.generation === this.#options.keys.generation && !this.#isOver(known.caller)
     if (!isGood) return undefined
     this.#known.set(digest, known)
-    return known.caller
+    return known
   }
 
   #isOver({ expiresAt }: Caller): boolean {
@@ -143,7 +148,12 @@ function denied(message: string): Denial {
   return { status: 401, message }
 }
 
+function digestOf(text: string): string {
+  return createHash('sha256').update(text).digest('base64')
+}
+
 function headerOf(token: string): Header | null {
+  if (!FORM.test(token)) return null
   try {
     return decodeProtectedHeader(token)
   } catch {
