@@ -19,6 +19,7 @@ export const sidebar: readonly Section[] = [
     items: [
       { text: 'Several processes', link: '/processes' },
       { text: 'PostgreSQL', link: '/postgres' },
+      { text: 'Scaling', link: '/scaling' },
       { text: 'Containers', link: '/containers' },
       { text: 'Kubernetes', link: '/kubernetes' },
       { text: 'Security', link: '/security' },
