@@ -42,7 +42,7 @@ export async function engineRequestsPerSecond(store: Store, clients: number, { i
   let requests = 0
   const client = async (at: number) => {
     for (let n = 0; performance.now() < until; n++) {
-      const id = `${at}.${n}`
+      const id = `${at}-${n}`
       await instance.submit({ kind: 'promise.create', data: { id, timeoutAt: FAR, param: {}, tags: {} } })
       await instance.submit({ kind: 'promise.settle', data: { id, state: 'resolved', value: {} } })
       requests += 2
