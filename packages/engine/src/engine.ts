@@ -153,7 +153,7 @@ class StoreEngine implements Engine {
     this.#sight = { store, config: machine, beats: this.#beats, holds: this.#holds, scaling }
     const clock = new Clock(platform)
     const placement = new Placement({ canPush, hasPeers: () => this.#peers?.hasCompany ?? false })
-    const health = new Health({ platform, log, recovered: () => void this.#recovered() })
+    const health = new Health({ platform, log, recovered: () => this.#errand(this.#recovered()) })
     const lane = new Lane({
       store,
       machine,
@@ -421,7 +421,7 @@ class StoreEngine implements Engine {
   async #recovered(): Promise<void> {
     this.#lane.repeatOwed()
     const ports = [...this.#ports]
-    for (let from = 0; from < ports.length && !this.#health.isFailing; from += WELCOME_PIECE) {
+    for (let from = 0; from < ports.length && !this.#health.isFailing && !this.#isStopping; from += WELCOME_PIECE) {
       const open = ports.slice(from, from + WELCOME_PIECE).filter((port) => this.#ports.has(port))
       await Promise.all(open.map((port) => this.#welcome(port)))
     }
@@ -534,7 +534,7 @@ class StoreEngine implements Engine {
       case 'backup.create':
         return (await this.#options.backup?.(request.data.name)) ?? NO_BACKUP
       default:
-        return this.#debug(request, debugTime)
+        return this.#debug(request, debugTime).catch((error) => this.#unanswered(error))
     }
   }
 
@@ -551,7 +551,7 @@ class StoreEngine implements Engine {
   }
 
   #unanswered(error: unknown): Answer {
-    this.#options.log.error({ err: error }, 'the store did not answer')
+    this.#health.failed(error)
     return { status: 503, data: 'the store did not answer: ask again' }
   }
 

@@ -232,11 +232,11 @@ export class Lane {
 
   /** One go, or several: where rows outside the locked ones were needed, everything is decided again under all the locks. */
   async #attempt(entries: readonly Entry[], needs: Needs, { isRehearsal = false } = {}): Promise<Attempt> {
-    const { store, platform } = this.#options
+    const { platform } = this.#options
     let races = 0
     for (;;) {
       const startedAt = platform.ticks()
-      const transaction = await store.begin(needs)
+      const transaction = await this.#begun(needs)
       const loadMs = platform.ticks() - startedAt
       const batch = this.#batch(transaction)
       try {
@@ -254,6 +254,17 @@ export class Lane {
         if (!(error instanceof Uncovered)) throw error
         for (const id of error.needs.ids) needs.ids.add(id)
         for (const id of error.needs.waiters) needs.waiters.add(id)
+      }
+    }
+  }
+
+  /** Where locks are rows, taking them can be what a race is lost about. */
+  async #begun(needs: Needs): Promise<Transaction> {
+    for (let races = 0; ; races++) {
+      try {
+        return await this.#options.store.begin(needs)
+      } catch (error) {
+        if (!(error instanceof LostRace) || races === RACES_MAX) throw error
       }
     }
   }

@@ -1,0 +1,109 @@
+// What the engine does while its store fails, with time moved by hand. The kinds of failing of a real database are in the
+// server's tests.
+
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import type { Request } from '@resonatehq/protocol'
+import { LostRace, memoryStore, type Store } from '@resonatehq/store'
+import type { Log } from '../src/index.ts'
+import { ManualPlatform } from './manual-platform.ts'
+import { type Bench, open, START } from './world.ts'
+
+interface Outage {
+  readonly bench: Bench
+  /** What each `begin` and each read does before the store is asked. */
+  fault: (() => void) | null
+  begins: number
+  readonly said: string[]
+}
+
+async function start(t: TestContext): Promise<Outage> {
+  const platform = new ManualPlatform({ now: START })
+  const store = memoryStore({ wall: () => platform.now() })
+  const said: string[] = []
+  const log: Log = {
+    info: (_, message) => void said.push(message),
+    warn: (_, message) => void said.push(message),
+    error: (_, message) => void said.push(message),
+  }
+  const world = { fault: null as (() => void) | null, begins: 0, said }
+  const failing: Store = new Proxy(store, {
+    get(target, name) {
+      const own = Reflect.get(target, name)
+      if (typeof own !== 'function' || name === 'close' || name === 'open') return own
+      return async (...given: unknown[]) => {
+        if (name === 'begin') world.begins++
+        world.fault?.()
+        return own.apply(target, given)
+      }
+    },
+  })
+  const bench = await open(t, { store: failing, platform, log })
+  // The bench moves its own platform; here it is the engine's.
+  Object.defineProperty(bench, 'platform', { value: platform })
+  return Object.assign(world, { bench })
+}
+
+const create = (id: string): Request => ({
+  kind: 'promise.create',
+  data: { id, timeoutAt: START + 9_999_999, param: {}, tags: { 'resonate:target': 'poll://any@g' } },
+})
+
+const down = () => {
+  throw new Error('connection refused')
+}
+
+test('a race that is lost is run again, and nobody notices', async (t) => {
+  const world = await start(t)
+  let losses = 3
+  world.fault = () => {
+    if (losses-- > 0) throw new LostRace('deadlock detected')
+  }
+  assert.equal((await world.bench.engine.submit(create('a'))).status, 200)
+  assert.deepEqual([losses < 0, world.said], [true, []])
+})
+
+test('a store that answers nothing but races is an outage, not a loop', async (t) => {
+  const world = await start(t)
+  world.fault = () => {
+    throw new LostRace('deadlock detected')
+  }
+  assert.equal((await world.bench.engine.submit(create('a'))).status, 503)
+  world.fault = null
+})
+
+test('with the batch that fails all that waits is refused, so that nobody waits for several failures', async (t) => {
+  const world = await start(t)
+  const before = world.begins
+  world.fault = down
+  const answers = await Promise.all(
+    Array.from({ length: 3_000 }, (_, at) => world.bench.engine.submit(create(`p${at}`))),
+  )
+  assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([503]))
+  assert.equal(world.begins - before, 1)
+  world.fault = null
+})
+
+test('an outage has two lines, however many requests meet it, and work goes on without anybody connecting again', async (t) => {
+  const world = await start(t)
+  const { bench } = world
+  const early = await bench.connect('early')
+  world.fault = down
+  const late = await bench.connect('late', { group: 'h' })
+  early.close()
+  for (let round = 0; round < 50; round++) assert.equal((await bench.engine.submit(create('a'))).status, 503)
+  await bench.advance(5_000)
+  await assert.rejects(bench.engine.ping())
+  world.fault = null
+  await bench.engine.ping()
+  // Nothing may have failed for a second before it counts as over.
+  await bench.advance(2_500)
+  assert.deepEqual(world.said, [
+    'The store failed: until it answers again, requests get 503',
+    'The store answers again',
+  ])
+  await bench.create('for h', 'poll://any@h')
+  assert.deepEqual(late.take(), ['for h'])
+  await bench.create('for g')
+  assert.deepEqual(early.take(), [], 'it left during the outage')
+})
