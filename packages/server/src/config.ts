@@ -898,6 +898,7 @@ export function hasFiles(config: Config): boolean {
     'auth.publickey',
     'observability.metrics_token_file',
     'observability.audit_file',
+    'transports.http_push.targets_file',
   ] as const
   return files.some((key) => config[key] !== '')
 }

@@ -52,10 +52,6 @@ export class WatchedFiles {
     for (const watched of this.#watched) this.#refresh(watched)
   }
 
-  get isEmpty(): boolean {
-    return this.#watched.length === 0
-  }
-
   stop(): void {
     this.#cancel?.()
     this.#cancel = undefined

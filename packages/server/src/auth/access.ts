@@ -3,6 +3,7 @@
 // Decided from the request alone, before any row is read: a refusal tells nothing about what exists.
 
 import { covers, type Kind, namesOf, parseAddress, quote, type Request, type Scope } from '@resonatehq/protocol'
+import { isAtOrBelow } from '../urls.ts'
 import type { Caller, Denial, Role } from './caller.ts'
 
 /** `read` changes nothing. `work` is what applications and workers do. `operate` is for people. */
@@ -125,15 +126,8 @@ function mayReach({ sight, urls }: Caller, text: string): boolean {
   const address = parseAddress(text)
   if (address === null) return true
   if (address.kind !== 'push') return sight === null || covers(sight.groups, address.group)
-  return urls.some((allowed) => isBelow(allowed, address.url))
-}
-
-/** Compared as they will be asked for: parsed, so that neither dots nor a user name lead elsewhere. */
-function isBelow(allowed: URL, text: string): boolean {
-  const url = URL.parse(text)
-  if (url === null || url.protocol !== allowed.protocol || url.host !== allowed.host) return false
-  const folder = allowed.pathname.endsWith('/') ? allowed.pathname : `${allowed.pathname}/`
-  return url.pathname === allowed.pathname || url.pathname.startsWith(folder)
+  const url = URL.parse(address.url)
+  return url !== null && urls.some((allowed) => isAtOrBelow(url, allowed))
 }
 
 function addressMessage({ sight, urls }: Caller, address: string): string {

@@ -3,6 +3,7 @@
 
 import { parse as parseToml } from 'smol-toml'
 import type { Config } from '../config.ts'
+import { isAtOrBelow } from '../urls.ts'
 
 export type AuthMode = 'none' | 'bearer' | 'gcp'
 
@@ -40,15 +41,8 @@ export function proofsOf(config: Config, file: string | undefined): Proofs {
   entries.sort((a, b) => b.url.pathname.length - a.url.pathname.length)
   return (text) => {
     const url = new URL(text)
-    return entries.find((entry) => isWithin(url, entry.url))?.proof ?? common
+    return entries.find((entry) => isAtOrBelow(url, entry.url))?.proof ?? common
   }
-}
-
-/** The same origin, and a path that is it or below it: text alone would let `https://a.com` stand for `https://a.com.evil`. */
-function isWithin(url: URL, { origin, pathname }: URL): boolean {
-  if (url.origin !== origin) return false
-  const folder = pathname.endsWith('/') ? pathname : `${pathname}/`
-  return url.pathname === pathname || url.pathname.startsWith(folder)
 }
 
 function entriesOf(file: string, header: string): Entry[] {
