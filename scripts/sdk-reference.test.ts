@@ -31,7 +31,7 @@ test('every method has a comment, its own or that of the overload before it', ()
 
 /** The methods without a comment, but for constructors, what every promise has, and what an interface tells of its classes. */
 function silentMethods(text: string): string[] {
-  if (/^class [^{]* implements /.test(text)) return []
+  if (!/^(?:class|interface) /.test(text) || /^class [^{]* implements /.test(text)) return []
   const told = new Set(['constructor', 'then', 'catch', 'finally'])
   const silent: string[] = []
   for (const member of membersOf(text).slice(1)) {

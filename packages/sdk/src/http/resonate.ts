@@ -65,6 +65,7 @@ export interface RequestLimits {
 const TTL_MS = 60_000
 const TIMEOUT_MS = 10_000
 
+/** Functions that are called by HTTP, each request a worker of its own: `handler` takes a Request and gives a Response. */
 export class Resonate {
   readonly #options: ResonateOptions
   readonly #platform: Platform
