@@ -22,6 +22,7 @@ export const sidebar: readonly Section[] = [
       { text: 'Scaling', link: '/scaling' },
       { text: 'Containers', link: '/containers' },
       { text: 'Kubernetes', link: '/kubernetes' },
+      { text: 'Serverless functions', link: '/serverless' },
       { text: 'Security', link: '/security' },
       { text: 'Backup, retention, moving', link: '/backup' },
       { text: 'Traces', link: '/tracing' },
