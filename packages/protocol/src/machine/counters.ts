@@ -4,7 +4,7 @@
 // grow: `total.<what>`. A group that has no task left has no counter.
 
 import { groupOf } from '../address.ts'
-import type { TaskState } from '../records.ts'
+import { PROMISE_STATES, TASK_STATES, type TaskState } from '../records.ts'
 import type { PromiseRow, TaskRow } from './rows.ts'
 
 /** Totals, each of tasks. Never more completed than claimed: what nobody ever took is not completed by a worker. */
@@ -12,24 +12,32 @@ export type Total = 'created' | 'claimed' | 'completed' | 'leases_lost' | 'reass
 
 type Deltas = Map<string, number>
 
+// Counting happens at every effect, and a name that is put together anew each time costs more than the rest of it.
+const PROMISES = prefixed('promises', PROMISE_STATES)
+const TASKS = prefixed('tasks', TASK_STATES)
+const TOTALS = prefixed('total', ['created', 'claimed', 'completed', 'leases_lost', 'reassigned', 'released'] as const)
+
+function prefixed<T extends string>(prefix: string, names: readonly T[]): Readonly<Record<T, string>> {
+  return Object.fromEntries(names.map((name) => [name, `${prefix}.${name}`])) as Record<T, string>
+}
+
 export function countPromise(deltas: Deltas, before: PromiseRow | null, after: PromiseRow): void {
   if (before?.state === after.state) return
-  if (before) add(deltas, `promises.${before.state}`, -1)
-  add(deltas, `promises.${after.state}`, 1)
+  if (before) add(deltas, PROMISES[before.state], -1)
+  add(deltas, PROMISES[after.state], 1)
 }
 
 export function countTask(deltas: Deltas, before: TaskRow | null, after: TaskRow): void {
   countTotals(deltas, before, after)
   if (before?.state === after.state) return
-  const group = queueGroupOf(after)
-  if (before) countState(deltas, before.state, group, -1)
-  countState(deltas, after.state, group, 1)
+  if (before) countState(deltas, before, -1)
+  countState(deltas, after, 1)
 }
 
 /** A promise is forgotten, and its task with it: fewer are kept, and no total is less. */
 export function countForgotten(deltas: Deltas, promise: PromiseRow, task: TaskRow | null): void {
-  add(deltas, `promises.${promise.state}`, -1)
-  if (task) countState(deltas, task.state, queueGroupOf(task), -1)
+  add(deltas, PROMISES[promise.state], -1)
+  if (task) countState(deltas, task, -1)
   add(deltas, FORGOTTEN, 1)
 }
 
@@ -47,9 +55,23 @@ function countTotals(deltas: Deltas, before: TaskRow | null, after: TaskRow): vo
   if (before && after.released > before.released) total(deltas, 'released')
 }
 
-function countState(deltas: Deltas, state: TaskState, group: string, delta: number): void {
-  add(deltas, `tasks.${state}`, delta)
-  if (state !== 'fulfilled') add(deltas, stateOfGroup(state, group), delta)
+function countState(deltas: Deltas, task: TaskRow, delta: number): void {
+  add(deltas, TASKS[task.state], delta)
+  if (task.state !== 'fulfilled') add(deltas, namesOfGroup(task)[task.state], delta)
+}
+
+/** The names of the counters of a group by the address of a task: bounded, and nothing but what `stateOfGroup` says. */
+const known = new Map<string, Readonly<Record<TaskState, string>>>()
+const KNOWN_MAX = 1_000
+
+function namesOfGroup(task: TaskRow): Readonly<Record<TaskState, string>> {
+  const names = known.get(task.address)
+  if (names) return names
+  const group = queueGroupOf(task)
+  const made = Object.fromEntries(TASK_STATES.map((state) => [state, stateOfGroup(state, group)]))
+  if (known.size >= KNOWN_MAX) known.clear()
+  known.set(task.address, made as Record<TaskState, string>)
+  return made as Record<TaskState, string>
 }
 
 /** The counter of a group's tasks in one state. */
@@ -72,7 +94,7 @@ export function queueGroupOf({ address }: Pick<TaskRow, 'address'>): string {
 }
 
 function total(deltas: Deltas, what: Total): void {
-  add(deltas, `total.${what}`, 1)
+  add(deltas, TOTALS[what], 1)
 }
 
 function add(deltas: Deltas, name: string, delta: number): void {
