@@ -59,6 +59,8 @@ export interface ServingParts {
 
 /** How long a server that does not answer is asked for a task, ms. The message comes again. */
 const PATIENCE_MS = 10_000
+const UNKNOWN_TASK =
+  'the server knows no such task: it was deleted, or url (RESONATE_URL) names another server than the one that sent it'
 const NOBODY = 'poll://any@default'
 
 export class Serving {
@@ -144,6 +146,7 @@ export class Serving {
     if (!reply) return undefined
     const isAnswered = reply.status === 200 || reply.status === 404 || reply.status === 409
     if (!isAnswered) throw errors.server('task.acquire', reply.status, String(reply.data))
+    if (reply.status === 404) this.#parts.logger.warn({ id, url: this.#parts.url }, UNKNOWN_TASK)
     return this.#worker.claimOf(reply, id, version + 1)
   }
 
