@@ -55,7 +55,7 @@ export interface Dispatcher {
   /** Workers to count before the chosen one is given this task, itself among them. None: there is room beyond doubt. */
   doubted(task: TaskRow, chosen: string): string[]
   /** By the store's account, and with what this batch has moved. */
-  counted(worker: string, inHand: number): void
+  counted(worker: string, inHand: number, now: number): void
   moved(before: TaskRow | null, after: TaskRow): void
 }
 
@@ -228,8 +228,8 @@ export class Batch {
     this.#context.dispatcher.moved(before, after)
     if (before && (before.state === 'acquired') !== (after.state === 'acquired'))
       this.outgoing.moves.push({ before, after, at: this.#now(at) })
-    this.#gain(before ? handOf(before) : null, -1)
-    this.#gain(handOf(after), 1)
+    this.#gain(before ? holderOf(before, this.#transaction.now) : null, -1)
+    this.#gain(holderOf(after, this.#transaction.now), 1)
     const isReady = after.state === 'pending' && after.dueAt !== null && after.dueAt <= this.#now(at)
     if (isReady) this.#ready.set(after.id, { at, isNew: true })
   }
@@ -282,7 +282,8 @@ export class Batch {
     const stored = await this.#transaction.inHand?.(workers)
     for (const worker of workers) {
       this.#counted.add(worker)
-      if (stored) this.#context.dispatcher.counted(worker, (stored.get(worker) ?? 0) + (this.#gains.get(worker) ?? 0))
+      const inHand = (stored?.get(worker) ?? 0) + (this.#gains.get(worker) ?? 0)
+      if (stored) this.#context.dispatcher.counted(worker, inHand, this.#transaction.now)
     }
   }
 
@@ -325,6 +326,11 @@ export class Batch {
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
+
+/** In whose hands a task is, as stores count it: an offer that has lapsed is in nobody's. */
+function holderOf(task: TaskRow, now: number): string | null {
+  return task.state === 'pending' && (task.dueAt ?? 0) <= now ? null : handOf(task)
+}
 
 /** Settled, and someone still waits. */
 function isOwing(promise: PromiseRow, now: number): boolean {

@@ -57,7 +57,7 @@ export interface EngineOptions {
   readonly backup?: (name: string | undefined) => Promise<Answer>
   /** What the number of workers that a group needs is reckoned with. */
   readonly scaling?: ScalingSettings
-  /** Every executed request and step, for tests. */
+  /** Every executed request and step, just before it is written, for tests. */
   readonly trace?: (executed: readonly Executed[]) => void
 }
 
@@ -433,8 +433,9 @@ class StoreEngine implements Engine {
     const row = { server: this.#server, group, pid, capacity, info, seenAt: now, goneAt: null, beat: null }
     this.#lane.submit([{ kind: 'input', input: { kind: 'worker.connect', data: { row } } }])
     await this.#lane.between(async () => {
-      const inHand = await this.#store.inHand({ worker: pid, now: await this.#store.now() })
-      if (this.#ports.has(port)) this.#placement.add({ group, pid, capacity }, inHand)
+      const countedAt = await this.#store.now()
+      const inHand = await this.#store.inHand({ worker: pid, now: countedAt })
+      if (this.#ports.has(port)) this.#placement.add({ group, pid, capacity }, inHand, countedAt)
     })
     for (const queue of queuesOf(port)) this.#pull(queue)
     await this.#delivery.catchUp(port)

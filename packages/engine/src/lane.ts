@@ -40,7 +40,7 @@ export interface LaneOptions {
   readonly log: Log
   /** After each commit: what may leave now, and when something becomes due. */
   readonly committed: (outgoing: Outgoing, armedAt: number | null) => void
-  /** For tests that replay a run. */
+  /** For tests that replay a run: what was decided, just before it is written. */
   readonly trace?: (executed: readonly Executed[]) => void
 }
 
@@ -204,7 +204,6 @@ export class Lane {
     const { batch, changes, loadMs, commitMs } = await this.#attempt(entries, needs)
     const waitMs = startedAt - (groups[0]?.enteredAt ?? startedAt)
     observer.batch({ requests: entries.length, waitMs, loadMs, commitMs })
-    this.#options.trace?.(batch.executed)
     batch.answer()
     this.#options.committed(batch.outgoing, armedAt(changes))
     this.submit(batch.later)
@@ -244,6 +243,7 @@ export class Lane {
         const decidedAt = platform.ticks()
         const changes = batch.changes()
         if (isRehearsal) batch.revert()
+        else this.#options.trace?.(batch.executed)
         if (isRehearsal || batch.isUnchanged) await transaction.rollback()
         else await transaction.commit(changes)
         return { batch, changes, loadMs, commitMs: platform.ticks() - decidedAt }

@@ -1,5 +1,5 @@
 // Which worker gets which ready task. In memory: the workers connected to this server, and how many tasks each has in hand.
-// P1. A worker never gets more than its capacity. P2. Among those with room the one with the fewest tasks in hand is
+// P1. A worker never gets more than its capacity; an offer that has lapsed is in nobody's hands. P2. Among those with room the one with the fewest tasks in hand is
 // chosen, ties in turn; a worker that let an offer lapse goes last until it is heard from. P3. `any@group/pid`, and the
 // worker that ran a task before, are preferred while they have room. P4. A task that nobody can take stays where it is:
 // in the store, and its queue is remembered as having a backlog.
@@ -34,12 +34,17 @@ interface Hand {
   count: number
   /** What is offered and not acquired, as far as this server knows, oldest first. */
   readonly offers: Map<string, Offer>
+  /** When the store was last asked for the count. Offers that stood then are in it, whoever made them. */
+  countedAt: number
+  /** Those among them that have lapsed since, and so left the count. */
+  readonly lapsed: Set<string>
   /** Another server has told that it changed. */
   isStale: boolean
 }
 
 interface Offer {
   readonly version: number
+  readonly offeredAt: number
   /** When it lapses. */
   readonly dueAt: number
 }
@@ -93,10 +98,16 @@ export class Placement implements Dispatcher {
   }
 
   /** A worker connected, and this many tasks are in its hands by the store's account. */
-  add({ group, pid, capacity }: Newcomer, inHand: number): void {
+  add({ group, pid, capacity }: Newcomer, inHand: number, now: number): void {
     const workers = this.#groups.get(group) ?? new Map<string, Worker>()
-    const hand = this.#hands.get(pid) ?? { count: 0, offers: new Map(), isStale: false }
-    hand.count = inHand
+    const hand = this.#hands.get(pid) ?? {
+      count: 0,
+      offers: new Map(),
+      countedAt: 0,
+      lapsed: new Set(),
+      isStale: false,
+    }
+    recount(hand, inHand, now)
     this.#hands.set(pid, hand)
     workers.set(pid, { group, pid, capacity, turn: this.#turn++, isLate: false, isStalled: false, hand })
     this.#groups.set(group, workers)
@@ -176,7 +187,7 @@ export class Placement implements Dispatcher {
   #isMissed(pid: string): boolean {
     for (const [group, workers] of this.#groups) {
       const worker = workers.get(pid)
-      if (!worker || hasRoom(worker, worker.hand.count)) continue
+      if (!worker || hasRoom(worker)) continue
       if (queuesOf({ group, pid }).some((queue) => this.#backlog.has(queue))) return true
     }
     return false
@@ -198,17 +209,16 @@ export class Placement implements Dispatcher {
     const worker = workers?.get(chosen)
     if (!workers || !worker || !isNearFull(worker)) return []
     // Those that would be next, so that not each of them costs a round trip.
-    const others = [...workers.values()].filter((other) => isNearFull(other) && hasRoom(other, other.hand.count))
+    const others = [...workers.values()].filter((other) => isNearFull(other) && hasRoom(other))
     const next = others.sort((a, b) => a.hand.count - b.hand.count || a.turn - b.turn).slice(0, COUNTED_MAX)
     return [...new Set([chosen, ...next.map(({ pid }) => pid)])]
   }
 
-  counted(pid: string, inHand: number): void {
+  counted(pid: string, inHand: number, now: number): void {
     const hand = this.#hands.get(pid)
     if (!hand) return
-    hand.isStale = false
     const isLess = inHand < hand.count
-    hand.count = inHand
+    recount(hand, inHand, now)
     if (isLess) this.#relieve(pid)
   }
 
@@ -234,6 +244,7 @@ export class Placement implements Dispatcher {
 
   choose(task: TaskRow, { now, isNew }: Circumstances): string | null | undefined {
     if (this.isPaused) return undefined
+    this.#lapse(task)
     const address = parseAddress(task.address)
     if (address?.kind === 'push') return this.#canPush ? null : undefined
     if (address && this.#isLeft(task, address, now)) return undefined
@@ -264,24 +275,23 @@ export class Placement implements Dispatcher {
     const hasLapsed = task.offeredAt !== null
     const late = hasLapsed && task.worker !== null ? workers.get(task.worker) : undefined
     if (late) late.isLate = true
-    if (kind === 'uni') return this.#withRoom(workers.get(pid as string), task)
+    if (kind === 'uni') return withRoom(workers.get(pid as string))
     const shunned = isShunned(task) ? task.worker : null
     const favourite = workers.get(shunned !== null || task.worker === null ? (pid ?? '') : task.worker)
     if (favourite && !favourite.isLate && favourite.pid !== shunned) {
-      const preferred = this.#withRoom(favourite, task)
+      const preferred = withRoom(favourite)
       if (preferred) return preferred
     }
-    return this.#leastLoaded(workers.values(), task, shunned)
+    return this.#leastLoaded(workers.values(), shunned)
   }
 
   /** Runs over a whole group for every task, so it makes nothing on its way. */
-  #leastLoaded(workers: Iterable<Worker>, task: TaskRow, shunned: string | null): Worker | null {
-    const holder = handOf(task)
+  #leastLoaded(workers: Iterable<Worker>, shunned: string | null): Worker | null {
     let best: Worker | null = null
     let bestRank = Number.POSITIVE_INFINITY
     for (const worker of workers) {
-      const inHand = inHandOf(worker, holder)
-      if (!hasRoom(worker, inHand)) continue
+      if (!hasRoom(worker)) continue
+      const inHand = worker.hand.count
       const isLast = worker.isLate || worker.pid === shunned
       const rank = isLast ? inHand + Number.MAX_SAFE_INTEGER / 2 : inHand
       if (best && (rank > bestRank || (rank === bestRank && worker.turn > best.turn))) continue
@@ -291,33 +301,41 @@ export class Placement implements Dispatcher {
     return best
   }
 
-  #withRoom(worker: Worker | undefined, task: TaskRow): Worker | null {
-    return worker && hasRoom(worker, inHandOf(worker, handOf(task))) ? worker : null
-  }
-
   moved(before: TaskRow | null, after: TaskRow): void {
     const from = before ? handOf(before) : null
     const to = handOf(after)
-    if (before && from !== null) this.#drop(from, before, to)
-    if (to !== null) this.#take(to, after, from)
+    if (before && from !== null) this.#leave(from, before, to)
+    if (to !== null) this.#enter(to, after, from)
   }
 
-  #drop(pid: string, task: TaskRow, to: string | null): void {
+  #leave(pid: string, task: TaskRow, to: string | null): void {
     const hand = this.#hands.get(pid)
-    hand?.offers.delete(task.id)
-    if (to === pid) return
-    if (!hand) return this.#tell(`hand ${pid}`, { kind: 'hand', worker: pid })
-    hand.count--
-    this.#relieve(pid)
+    if (hand) {
+      if (task.state === 'acquired' || isStanding(hand, task)) hand.count--
+      hand.offers.delete(task.id)
+      hand.lapsed.delete(task.id)
+    }
+    if (pid === to) return
+    if (hand) this.#relieve(pid)
+    else this.#tell(`hand ${pid}`, { kind: 'hand', worker: pid })
   }
 
-  #take(pid: string, task: TaskRow, from: string | null): void {
+  #enter(pid: string, task: TaskRow, from: string | null): void {
     const hand = this.#hands.get(pid)
-    if (!hand) return from === pid ? undefined : this.#tell(`hand ${pid}`, { kind: 'hand', worker: pid })
-    if (from !== pid) hand.count++
+    if (!hand) return pid === from ? undefined : this.#tell(`hand ${pid}`, { kind: 'hand', worker: pid })
+    hand.count++
     if (task.state !== 'pending') return this.#heard(pid)
-    hand.offers.set(task.id, { version: task.version, dueAt: task.dueAt ?? 0 })
-    forgetLapsed(hand.offers, task.offeredAt ?? 0)
+    const { version, offeredAt, dueAt } = task
+    hand.offers.set(task.id, { version, offeredAt: offeredAt ?? 0, dueAt: dueAt ?? 0 })
+    forgetLapsed(hand, offeredAt ?? 0)
+  }
+
+  /** An offer that was not acquired in time. */
+  #lapse(task: TaskRow): void {
+    const hand = this.#hands.get(task.worker ?? '')
+    if (!hand || !isStanding(hand, task)) return
+    letLapse(hand, task.id, task)
+    this.#relieve(task.worker as string)
   }
 
   #heard(pid: string): void {
@@ -337,9 +355,8 @@ export class Placement implements Dispatcher {
   }
 }
 
-/** Tasks in hand without one that `holder` has: an offer that lapsed may go to the same worker again. */
-function inHandOf({ hand, pid }: Worker, holder: string | null): number {
-  return pid === holder ? hand.count - 1 : hand.count
+function withRoom(worker: Worker | undefined): Worker | null {
+  return worker && hasRoom(worker) ? worker : null
 }
 
 /** Offered in vain, given back or lost: not to the same worker again while others have room. */
@@ -347,20 +364,48 @@ function isShunned({ offeredAt, released, lost }: TaskRow): boolean {
   return offeredAt !== null || released > 0 || lost > 0
 }
 
-/** Those that were acquired through another server would stay for ever. */
-function forgetLapsed(offers: Map<string, Offer>, now: number): void {
-  for (const [id, { dueAt }] of offers) {
-    if (dueAt > now) return
-    offers.delete(id)
+/** The store has been asked. */
+function recount(hand: Hand, inHand: number, now: number): void {
+  forgetLapsed(hand, now)
+  hand.count = inHand
+  hand.countedAt = now
+  hand.lapsed.clear()
+  hand.isStale = false
+}
+
+/** Whether an offer is in the count. What is known of an earlier one of the same task says nothing. */
+function isStanding(hand: Hand, { id, offeredAt, dueAt }: TaskRow): boolean {
+  if (offeredAt === null) return false
+  return (
+    hand.offers.get(id)?.offeredAt === offeredAt || (wasCounted(hand, { offeredAt, dueAt }) && !hand.lapsed.has(id))
+  )
+}
+
+function wasCounted({ countedAt }: Hand, { offeredAt, dueAt }: Pick<TaskRow, 'offeredAt' | 'dueAt'>): boolean {
+  return offeredAt !== null && dueAt !== null && offeredAt <= countedAt && dueAt > countedAt
+}
+
+/** Offers leave a hand when they lapse, also those that were acquired through another server. */
+function forgetLapsed(hand: Hand, now: number): void {
+  for (const [id, offer] of hand.offers) {
+    if (offer.dueAt > now) return
+    letLapse(hand, id, offer)
   }
+}
+
+function letLapse(hand: Hand, id: string, offer: Pick<TaskRow, 'offeredAt' | 'dueAt'>): void {
+  hand.count--
+  hand.offers.delete(id)
+  // Or it would seem to stand still, as one of those that were counted.
+  if (wasCounted(hand, offer)) hand.lapsed.add(id)
 }
 
 function isNearFull({ capacity, hand }: Worker): boolean {
   return capacity !== null && capacity - hand.count <= Math.max(capacity >> 1, NEAR)
 }
 
-function hasRoom({ isStalled, capacity }: Worker, inHand: number): boolean {
-  return !isStalled && (capacity === null || inHand < capacity)
+function hasRoom({ isStalled, capacity, hand }: Worker): boolean {
+  return !isStalled && (capacity === null || hand.count < capacity)
 }
 
 /** The queues that a worker reads. */

@@ -21,7 +21,17 @@ export class BareMachine {
 
   /** Decides, applies, and throws where a property no longer holds. */
   step(input: Input, now: number): Decision {
-    const decision = decide({ view: this.tables, now, config: this.#config }, input)
+    const decision = this.decide(input, now)
+    this.apply(input, now, decision)
+    return decision
+  }
+
+  decide(input: Input, now: number): Decision {
+    return decide({ view: this.tables, now, config: this.#config }, input)
+  }
+
+  /** Applies what was decided, here or elsewhere, and throws where a property no longer holds. */
+  apply(input: Input, now: number, decision: Decision): void {
     const promises = new Map<string, PromiseRow | null>()
     const tasks = new Map<string, TaskRow | null>()
     for (const effect of decision.effects) {
@@ -38,6 +48,5 @@ export class BareMachine {
       const problem = property(this.tables, { now, promises, tasks })
       if (problem !== null) throw new Error(`not so: ${name}. ${problem}, after ${JSON.stringify(input)} at ${now}`)
     }
-    return decision
   }
 }

@@ -25,8 +25,8 @@ export interface Transaction {
   /** Further rows under the locks that are held. Call only for ids that are covered, and for reads that lock nothing. */
   load(needs: Needs): Promise<Loaded>
   /**
-   * How many tasks each of these workers has in hand, offered or acquired, whether an offer has lapsed or not; without what
-   * this transaction is going to write. Absent: nobody else writes to this store, and whoever does can keep count.
+   * How many tasks each of these workers has in hand, as `Store.inHand` counts them, without what this transaction is going
+   * to write. Absent: nobody else writes to this store, and whoever does can keep count.
    */
   inHand?(workers: readonly string[]): Promise<ReadonlyMap<string, number>>
   /** Writes all changes, or none. Ends the transaction either way. */

@@ -197,7 +197,7 @@ class PostgresStore implements MovableStore {
       ...begun,
       load: (more) => this.#load(send, more).catch(failed),
       inHand: async (workers) => {
-        const rows = await send('inHandOfEach', workers).catch(failed)
+        const rows = await send('inHandOfEach', workers, begun.now).catch(failed)
         return new Map(rows.map(({ worker, n }) => [worker as string, n as number]))
       },
       commit: async (changes) => {

@@ -65,7 +65,7 @@ export const SQL = {
     `where state = 'pending' and offered_at is not null and worker = $1 and due_at > $2) as n`,
   inHandOfEach:
     'select given.worker, (select count(*) from tasks where pid = given.worker) + (select count(*) from tasks ' +
-    `where state = 'pending' and offered_at is not null and tasks.worker = given.worker) as n ` +
+    `where state = 'pending' and offered_at is not null and tasks.worker = given.worker and due_at > $2) as n ` +
     'from unnest($1::text[]) as given (worker)',
 
   backlog:
