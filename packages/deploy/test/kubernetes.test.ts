@@ -8,6 +8,8 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { loadConfig, METRICS } from '@resonatehq/server'
 import { helm, renderManifests } from '../../../scripts/manifests.ts'
+import { freePort } from '../../conformance/test/processes.ts'
+import { serve } from '../../sdk/test/servers.ts'
 import { ROOT, readDockerfile } from './image.ts'
 import { compile, type Manifest, parseManifests, readManifests, validate } from './manifests.ts'
 import { run, toolMissing } from './tools.ts'
@@ -164,6 +166,19 @@ test('what scales with the backlog asks for a metric that there is', () => {
   const [{ spec: keda }] = only('workers-keda-prometheus.yaml', 'ScaledObject')
   assert.equal(keda.triggers[0].metadata.query, `max(${metric}{group="workers"})`)
   assert.equal(keda.minReplicaCount, 0)
+})
+
+test('what KEDA is told to ask a server for is there', async (t) => {
+  const port = await freePort()
+  await serve(t, { settings: { 'observability.metrics_port': port } })
+  const [{ spec }] = only('workers-keda.yaml', 'ScaledObject')
+  const { url, valueLocation, targetValue } = spec.triggers[0].metadata
+  const asked = new URL(url)
+  assert.deepEqual([asked.hostname, asked.port], ['resonate.default', '9090'])
+  const answer = await (await fetch(`http://127.0.0.1:${port}${asked.pathname}`)).json()
+  assert.equal(answer.group, 'workers')
+  assert.equal(answer[valueLocation], 0)
+  assert.equal(targetValue, '1', 'one worker for each that is desired')
 })
 
 function only(file: string, kind: string): [Manifest] {
