@@ -56,9 +56,10 @@ import {
   openPool,
   placeOf,
 } from './connection.ts'
+import { Counting, SUM_SLOT } from './counting.ts'
 import { Floor } from './floor.ts'
 import { PostgresHints } from './hints.ts'
-import { hash64, idKey, LOCKING, type Locking, type LockingKind, scheduleKey } from './locks.ts'
+import { idKey, LOCKING, type Locking, type LockingKind, scheduleKey } from './locks.ts'
 import { migrate } from './migration.ts'
 import * as columns from './statements.ts'
 import { keyOf, LASTS, PAGES, SQL } from './statements.ts'
@@ -80,7 +81,6 @@ export interface PostgresOptions extends ConnectionSettings {
 
 /** Distinct lock names of a batch: the database's table of locks is small, and shared by all servers. */
 const LOCKS_MAX = 200
-const COUNTER_SLOTS = 64
 /** Rows of a page that are read at once: large ones must not gather in memory. */
 const SCAN_CHUNK = 100
 const TABLES = ['promises', 'tasks', 'callbacks', 'listeners', 'unblocks', 'workers', 'schedules', 'counters']
@@ -100,7 +100,7 @@ class PostgresStore implements MovableStore {
   readonly #options: PostgresOptions
   readonly #where: string
   readonly #locking: Locking
-  readonly #slot: number
+  readonly #counting: Counting
   readonly #clock: StoreClock
   readonly #floor: Floor
   #reading = 0
@@ -112,7 +112,7 @@ class PostgresStore implements MovableStore {
     this.#options = options
     this.#where = placeOf(options.url)
     this.#locking = LOCKING[options.locking ?? 'advisory']
-    this.#slot = Number(BigInt.asUintN(32, hash64(options.server ?? ''))) % COUNTER_SLOTS
+    this.#counting = new Counting({ server: options.server ?? '', fold: (slot) => void this.#fold(slot) })
     this.#clock = new StoreClock(options.clock ?? (() => this.#reading))
     this.#floor = new Floor({
       clock: this.#clock,
@@ -273,15 +273,25 @@ class PostgresStore implements MovableStore {
     const dropped = [...schedules].flatMap(([id, row]) => (row ? [] : [id]))
     if (dropped.length > 0) sent.push(send('deleteSchedules', dropped))
     sent.push(...writeWorkers(send, changes.workers))
+    const slot = this.#counting.slotAt(this.#clock.now())
     const counts = [...changes.counters].map(([name, value_added]) => ({ name, value_added }))
     write(
       'addCounters',
       counts.sort((a, b) => compareIds(a.name, b.name)),
-      this.#slot,
+      slot,
     )
     const groups = [...changes.counters].flatMap(([name, delta]) => (delta < 0 && groupOfCounter(name) ? [name] : []))
-    if (groups.length > 0) sent.push(send('dropCounters', groups.sort(compareIds), this.#slot))
+    if (groups.length > 0) sent.push(send('dropCounters', groups.sort(compareIds), slot))
     return sent
+  }
+
+  async #fold(slot: number): Promise<void> {
+    try {
+      await this.#send('foldCounters', slot, SUM_SLOT)
+      await this.#send('dropSums', SUM_SLOT)
+    } catch {
+      // What is not added to the sum counts where it is; what the database lacks is noticed by the next batch.
+    }
   }
 
   async #load(send: Send, needs: Needs): Promise<Loaded> {

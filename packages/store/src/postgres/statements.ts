@@ -149,6 +149,11 @@ export const SQL = {
   addCounters:
     `insert into counters (name, slot, value) select name, $2::bigint, value_added from ${given('name, value_added')} ` +
     'on conflict (name, slot) do update set value = counters.value + excluded.value',
+  foldCounters:
+    'with moved as (delete from counters where slot = $1 returning name, value) insert into counters (name, slot, value) ' +
+    'select name, $2::bigint, value from moved order by name ' +
+    'on conflict (name, slot) do update set value = counters.value + excluded.value',
+  dropSums: 'delete from counters where slot = $1 and value = 0',
   // Counters of groups go when they are zero: groups come and go.
   dropCounters: 'delete from counters where name = any($1::text[]) and slot = $2 and value = 0',
   counters: 'select name, sum(value)::bigint as value from counters group by name having sum(value) <> 0',
