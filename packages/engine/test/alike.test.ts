@@ -60,6 +60,8 @@ test('two servers tell the same of promises, tasks, groups and workers', { skip:
   assert.deepEqual(told.counters, toldToo.counters)
   assert.deepEqual(told.workers, toldToo.workers)
   assert.deepEqual(told.groups.map(withoutEstimate), toldToo.groups.map(withoutEstimate))
+  assert.ok((told.store?.schemaVersion ?? 0) > 1 && told.store?.schemaVersion === toldToo.store?.schemaVersion)
+  assert.ok((told.store?.connections?.open ?? 0) > 0)
   assert.equal(told.counters.get('total.claimed'), 4)
   assert.equal(told.counters.get('total.completed'), 2)
   assert.deepEqual(

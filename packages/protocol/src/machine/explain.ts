@@ -268,7 +268,8 @@ export function calledBy({ data }: Value): { readonly func: string; readonly ver
   }
 }
 
-const PARAM_MAX = 1024 * 1024
+/** Characters of a param that are read for a name: arguments may be as long as they like. */
+const PARAM_MAX = 128 * 1024
 
 function reasonText(reason: Reason, { state }: PromiseRow, now: number): string {
   switch (reason.kind) {
