@@ -10,7 +10,7 @@ import { freePort } from '../processes.ts'
 import { acknowledged, repeatedEffects, sharedClaims } from './audit.ts'
 import { Balancer } from './balancer.ts'
 import { drawFaults, type Incident } from './faults.ts'
-import { type Entry, operationsOf } from './journal.ts'
+import { bugsIn, type Entry, operationsOf } from './journal.ts'
 
 const head = { corrId: '1', status: 200, version: '2026-04-01' }
 const get = (id: string) => ({ kind: 'promise.get', head, data: { id } })
@@ -57,6 +57,13 @@ test('what was never answered, cut short or answered 503 has an outcome that nob
   )
   for (const { answer, returnedAt } of operations)
     assert.deepEqual([answer, returnedAt], [null, Number.POSITIVE_INFINITY])
+})
+
+test('an answer of 500 is found, whatever else is in its body', () => {
+  const answers = [get('a'), { kind: 'promise.get', head: { ...head, status: 500 }, data: 'assertion failed' }]
+  assert.deepEqual(bugsIn('c', [call('1', 1, [get('a'), get('b')]), answer('1', 2, answers)]), [
+    'c was answered 500 to promise.get: assertion failed',
+  ])
 })
 
 function acquired(pid: string, version: number): Operation {

@@ -14,12 +14,13 @@ import type { PromiseRecord } from '@resonatehq/protocol'
 import { Resonate, type ResonateHandle, systemPlatform } from '@resonatehq/sdk'
 import { withoutPostgres } from '../../../store/test/postgres-server.ts'
 import { Chance } from '../chance.ts'
+import type { Operation } from '../linearizable/history.ts'
 import { problemIn } from '../linearizable/machine.ts'
 import { isLong } from '../processes.ts'
 import { acknowledged, type Effect, repeatedEffects, sharedClaims, storyOf } from './audit.ts'
 import { Cluster } from './cluster.ts'
 import { drawFaults, type Incident, inflict } from './faults.ts'
-import { type Entry, journaling, linesOf, operationsOf, sharedClock } from './journal.ts'
+import { bugsIn, type Entry, journaling, linesOf, operationsOf, sharedClock } from './journal.ts'
 import { Load } from './load.ts'
 
 /** By default one in which a worker stands still, and then the database and a server die, before long. */
@@ -109,7 +110,12 @@ class Client {
   /** The promises as they are at last, noted like everything that this client asks. */
   async read(ids: Iterable<string>): Promise<Map<string, PromiseRecord | null>> {
     const records = new Map<string, PromiseRecord | null>()
-    for (const id of ids) records.set(id, await this.#get(id))
+    const left = [...ids]
+    while (left.length > 0) {
+      // What is asked at once travels in one body.
+      const some = left.splice(0, 200).map(async (id) => records.set(id, await this.#get(id)))
+      await Promise.all(some)
+    }
     return records
   }
 
@@ -170,11 +176,12 @@ async function audit(t: TestContext, { cluster, clients, incidents }: Remains): 
   const recoveredAt = clock.now()
   const effects = linesOf(cluster.effects()) as Effect[]
   const [reader] = clients as [Client]
-  const told = acknowledged(historyOf(cluster, clients))
+  const told = acknowledged(historyOf(journalsOf(cluster, clients)))
   const last = await reader.read(new Set([...told, ...effects.map(({ id }) => id)]))
   for (const { id } of failures)
     await reader.lookAtTasks([...told].filter((one) => one.startsWith(`${id}:`) || one === id))
-  const history = historyOf(cluster, clients)
+  const journals = journalsOf(cluster, clients)
+  const history = historyOf(journals)
   t.diagnostic(
     `${history.length} requests on ${told.size} promises, ${effects.length} effects, ${incidents.length} faults`,
   )
@@ -184,6 +191,7 @@ async function audit(t: TestContext, { cluster, clients, incidents }: Remains): 
   t.diagnostic(`all workflows had ended ${recovery} ms after the last fault, and were looked at in ${look} ms`)
   return [
     ...cluster.dead,
+    ...journals.flatMap(({ client, entries }) => bugsIn(client, entries)),
     ...lost,
     ...failures.map(({ problem }) => problem),
     ...failures.slice(0, 3).map(({ id }) => storyOf(id, history)),
@@ -193,10 +201,20 @@ async function audit(t: TestContext, { cluster, clients, incidents }: Remains): 
   ]
 }
 
-function historyOf(cluster: Cluster, clients: readonly Client[]) {
+interface Journal {
+  readonly client: string
+  readonly entries: readonly Entry[]
+}
+
+/** What everybody asked and was answered, each by itself. */
+function journalsOf(cluster: Cluster, clients: readonly Client[]): Journal[] {
   const workers = cluster.journals().filter(({ path }) => existsSync(path))
   return [
-    ...clients.flatMap(({ name, entries }) => operationsOf(name, entries)),
-    ...workers.flatMap(({ client, path }) => operationsOf(client, linesOf(path) as Entry[])),
+    ...clients.map(({ name, entries }) => ({ client: name, entries })),
+    ...workers.map(({ client, path }) => ({ client, entries: linesOf(path) as Entry[] })),
   ]
+}
+
+function historyOf(journals: readonly Journal[]): Operation[] {
+  return journals.flatMap(({ client, entries }) => operationsOf(client, entries))
 }

@@ -81,6 +81,14 @@ export function operationsOf(client: string, entries: readonly Entry[]): Operati
     })
 }
 
+/** Answers of 500: a bug of the server, whatever went wrong around it. */
+export function bugsIn(client: string, entries: readonly Entry[]): string[] {
+  const answers = entries.filter(({ what }) => what === 'answer').flatMap(({ body }) => listOf(body))
+  return answers
+    .filter(({ head }) => head?.status === 500)
+    .map(({ kind, data }) => `${client} was answered 500 to ${kind}: ${data}`)
+}
+
 /** Null: it may have happened or not. One envelope for a whole array: it was not read. */
 function answerOf(envelopes: readonly Envelope[], index: number): Answer | null {
   const envelope = envelopes.length === 1 ? envelopes[0] : envelopes[index]
