@@ -483,6 +483,13 @@ class StoreEngine implements Engine {
     this.#errand(this.#pullAll(queue).then(done, failed))
   }
 
+  /** Servers that read the same tasks at once begin at different ones: who comes second has locked and read for nothing. */
+  #turned<T>(tasks: readonly T[]): readonly T[] {
+    if (!this.#peers?.hasCompany) return tasks
+    const start = Math.floor(this.#options.platform.random() * tasks.length)
+    return [...tasks.slice(start), ...tasks.slice(0, start)]
+  }
+
   #errand(work: Promise<void>): void {
     const errand = work.finally(() => this.#errands.delete(errand))
     this.#errands.add(errand)
@@ -495,7 +502,7 @@ class StoreEngine implements Engine {
       this.#placement.reading(queue)
       const tasks = await this.#store.ready({ queues: [queue], now: await this.#store.now(), limit })
       if (tasks.length === limit) this.#placement.leftover(queue)
-      const isPlaced = await this.#lane.settled(tasks.map(({ id }): Entry => ({ kind: 'place', id })))
+      const isPlaced = await this.#lane.settled(this.#turned(tasks).map(({ id }): Entry => ({ kind: 'place', id })))
       if (!isPlaced || this.#isStopping) return this.#placement.leftover(queue)
       if (tasks.length < limit) return
     }

@@ -180,27 +180,28 @@ export class Placement implements Dispatcher {
     const hand = this.#hands.get(pid)
     if (!hand) return false
     hand.isStale = true
-    return this.#isMissed(pid)
-  }
-
-  /** It has no room by the count that is known, and something waits for it. */
-  #isMissed(pid: string): boolean {
     for (const [group, workers] of this.#groups) {
       const worker = workers.get(pid)
-      if (!worker || hasRoom(worker)) continue
-      if (queuesOf({ group, pid }).some((queue) => this.#backlog.has(queue))) return true
+      if (worker && this.#isMissing(group, worker)) return true
     }
     return false
   }
 
+  /** It has no room by the count that is known, and something waits for it. */
+  #isMissing(group: string, worker: Worker): boolean {
+    return !hasRoom(worker) && queuesOf({ group, pid: worker.pid }).some((queue) => this.#backlog.has(queue))
+  }
+
   /** Workers whose count should be looked up: something waits for them, or it changed elsewhere. A bounded number. */
   suspects(): string[] {
-    const suspects: string[] = []
-    for (const [pid, { isStale }] of this.#hands) {
-      if (suspects.length >= COUNTED_MAX) break
-      if (isStale || this.#isMissed(pid)) suspects.push(pid)
+    const suspects = new Set<string>()
+    for (const [group, workers] of this.#groups) {
+      for (const worker of workers.values()) {
+        if (suspects.size >= COUNTED_MAX) return [...suspects]
+        if (worker.hand.isStale || this.#isMissing(group, worker)) suspects.add(worker.pid)
+      }
     }
-    return suspects
+    return [...suspects]
   }
 
   /** P5. */

@@ -15,7 +15,7 @@ const met = new Map<string, number>()
 function seeds(): [number, number] {
   const { SEED, SEEDS } = process.env
   if (SEED) return [Number(SEED), Number(SEED)]
-  const [from = 1, to = isLong ? 3_000 : 150] = (SEEDS ?? '').split('..').filter(Boolean).map(Number)
+  const [from = 1, to = isLong ? 3_000 : 200] = (SEEDS ?? '').split('..').filter(Boolean).map(Number)
   return [from, to]
 }
 

@@ -248,6 +248,6 @@ class Session {
     this.isOver = true
     this.#cancel()
     this.#ended()
-    this.reject(new Error('the transaction was ended, because it took too long'))
+    if (this.waitsFor) this.reject(new Error('the transaction was ended, because it waited for its locks too long'))
   }
 }
