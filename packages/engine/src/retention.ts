@@ -21,7 +21,7 @@ export interface RetentionOptions {
   readonly roundMs: number
 }
 
-/** Promises that one batch decides about. */
+/** Promises that one batch decides about: each has a lock, and a database has not many. */
 const PAGE = 100
 /** After a page of which nothing could be forgotten, ms. */
 const FRUITLESS_MS = 1_000
@@ -107,9 +107,12 @@ export async function previewRetention(
 ): Promise<RetentionPreview> {
   const before = (await store.now()) - ageMs
   const page = await store.settled({ after: after ?? BEGINNING, until: before, limit })
-  const entries = page.map((promise): Entry => ({ kind: 'input', input: forget(promise, before) }))
-  const executed = await lane.rehearsed(entries)
-  const ids = new Set(executed.filter(({ decision }) => isForgotten(decision.answer.data)).map(idOf))
+  const ids = new Set<string>()
+  for (let from = 0; from < page.length; from += PAGE) {
+    const piece = page.slice(from, from + PAGE)
+    const entries = piece.map((promise): Entry => ({ kind: 'input', input: forget(promise, before) }))
+    for (const one of await lane.rehearsed(entries)) if (isForgotten(one.decision.answer.data)) ids.add(idOf(one))
+  }
   const promises = page.filter(({ id }) => ids.has(id)).map(({ id, settledAt }) => ({ id, settledAt }))
   const last = page.at(limit - 1)
   return { promises, examined: page.length, next: last ? markOf(last) : null }

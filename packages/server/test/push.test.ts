@@ -113,6 +113,21 @@ test('a target that fails again and again rests, longer and longer, is tried wit
   assert.deepEqual(await Promise.all(many), [true, true, true])
 })
 
+test('POSTs that were under way together and fail together are one failure', async () => {
+  const { push, posts, clock } = open()
+  const many = Array.from({ length: 20 }, () => push.deliver('http://t/', MESSAGE))
+  for (const { end } of posts) {
+    clock.now += 1
+    end({ failure: 'ECONNREFUSED' })
+    await Promise.resolve()
+  }
+  assert.ok((await Promise.all(many)).every((delivered) => !delivered))
+  const next = push.deliver('http://t/', MESSAGE)
+  assert.equal(posts.length, 21)
+  posts[20]?.end({ status: 200 })
+  assert.equal(await next, true)
+})
+
 test('a target that says how long to leave it alone is left alone for that long, at most a minute', async () => {
   const { push, posts, clock } = open()
   const first = push.deliver('http://t/', MESSAGE)

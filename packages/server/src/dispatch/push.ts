@@ -55,11 +55,20 @@ interface Target {
   inFlight: number
 }
 
+interface Ended {
+  readonly posted: Posted
+  /** ms since epoch. */
+  readonly startedAt: number
+}
+
 /** A target that failed lately. */
 interface Trouble {
-  failures: number
+  /** In a row. POSTs that were under way together fail once. */
+  readonly failures: number
+  /** The last of them, ms since epoch. */
+  readonly failedAt: number
   /** Nothing is sent before, ms since epoch. */
-  restsUntil: number
+  readonly restsUntil: number
 }
 
 export function createPush({ config, post, logger, metrics, now }: PushParts): Push {
@@ -125,23 +134,24 @@ export function createPush({ config, post, logger, metrics, now }: PushParts): P
     waiting -= 1
     if (target.inFlight > 0) shared += 1
     target.inFlight += 1
+    const startedAt = now()
     const { done, abort } = post(target.address, delivery.body)
     aborts.add(abort)
     void done.then((posted) => {
       aborts.delete(abort)
-      finish(target, delivery, posted)
+      finish(target, delivery, { posted, startedAt })
     })
   }
 
-  function finish(target: Target, delivery: Delivery, posted: Posted): void {
+  function finish(target: Target, delivery: Delivery, ended: Ended): void {
     target.inFlight -= 1
     if (target.inFlight > 0) shared -= 1
     bytesTotal -= delivery.bytes
-    delivery.resolve(isDelivered(target, posted))
+    delivery.resolve(isDelivered(target, ended))
     if (isResting(target.address)) giveUp(target)
     if (target.inFlight === 0 && target.waiting.length === 0) targets.delete(target.address)
     if (target.inFlight === 0) serve(target)
-    else if (target.waiting.length > 0) hungry.add(target)
+    else if (target.waiting.length > 0 && wantsPlace(target)) hungry.add(target)
     givePlaces()
   }
 
@@ -155,22 +165,25 @@ export function createPush({ config, post, logger, metrics, now }: PushParts): P
     }
   }
 
-  function isDelivered(target: Target, posted: Posted): boolean {
+  function isDelivered(target: Target, { posted, startedAt }: Ended): boolean {
     const delivered = 'status' in posted && posted.status >= 200 && posted.status < 300
     metrics.delivered('push', delivered ? 'success' : 'error')
     if (delivered) troubles.delete(target.address)
-    else if (!stopped) fail(target.address, posted)
+    else if (!stopped) fail(target.address, { posted, startedAt })
     return delivered
   }
 
-  function fail(address: string, posted: Posted): void {
-    const failures = (troubles.get(address)?.failures ?? 0) + 1
+  function fail(address: string, { posted, startedAt }: Ended): void {
+    const known = troubles.get(address)
+    const isCounted = known !== undefined && startedAt < known.failedAt
+    const failures = (known?.failures ?? 0) + (isCounted ? 0 : 1)
     const askedMs = 'status' in posted ? Math.min(posted.retryAfterMs ?? 0, REST_MAX_MS) : 0
     const backoffMs =
       failures > FAILURES_FREE ? Math.min(REST_MS * 2 ** (failures - FAILURES_FREE - 1), REST_MAX_MS) : 0
     const restMs = Math.max(askedMs, backoffMs)
+    const restsUntil = isCounted ? Math.max(known.restsUntil, now() + askedMs) : now() + restMs
     troubles.delete(address)
-    troubles.set(address, { failures, restsUntil: now() + restMs })
+    troubles.set(address, { failures, failedAt: isCounted ? known.failedAt : now(), restsUntil })
     const [oldest] = troubles.keys()
     if (troubles.size > config['transports.http_push.max_targets'] && oldest !== undefined) troubles.delete(oldest)
     logger.warn({ address, ...posted, ...hintOf(posted), failures, restMs }, 'Push failed')
