@@ -231,7 +231,7 @@ test('a batch names no more locks than its store can take', async (t) => {
   sizes.length = 0
   // Nor do the server's own steps, however many there are at once.
   await engine.submitAll(Array.from({ length: 95 }, (_, n) => create(`t${n}`)))
-  const port = new Port('w')
+  const port = new Port('w', {})
   engine.connect(port)
   while (port.messages.length < 95) await engine.submit({ kind: 'promise.get', data: { id: 'nobody' } })
   assert.ok(sizes.slice(1).every((size) => size <= 11))
