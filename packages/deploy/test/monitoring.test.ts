@@ -3,18 +3,18 @@
 // answers that the queries promise.
 
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { createServer as createHttpServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { type Context, Resonate } from '@resonatehq/sdk/async'
 import { createServer, loadConfig, nodePlatform, type Server, silentLogger } from '@resonatehq/server'
 import { parse } from 'yaml'
+import { freePort } from '../../conformance/test/processes.ts'
 import { ROOT } from './image.ts'
-import { run, toolMissing, toolPath } from './tools.ts'
+import { Prometheus } from './prometheus.ts'
+import { run, toolMissing } from './tools.ts'
 
 const alerts = readFileSync(join(ROOT, 'deploy/prometheus/alerts.yml'), 'utf8')
 const dashboard = readFileSync(join(ROOT, 'deploy/grafana/dashboard.json'), 'utf8')
@@ -145,13 +145,12 @@ test('promtool accepts the rules, and they fire when they must', { skip: toolMis
 test('a real Prometheus gives the answers that the queries promise', { skip: toolMissing('prometheus') }, async (t) => {
   const relay = await startRelay()
   t.after(() => relay.stop())
-  const prometheus = await startPrometheus(relay.port)
-  t.after(() => prometheus.stop())
+  const prometheus = await Prometheus.start(t, relay.port)
   await relay.scraped(2)
   await work(5)
   // A sample is stored once its scrape is over, which is so when a later one begins.
   await relay.scraped(3)
-  const ask = async (query: string) => (await prometheus.query(query)).map(({ value }) => Number(value[1]))
+  const ask = (query: string) => prometheus.values(query)
   for (const query of [...pageQueries, ...panelQueries.map(withoutVariables), ...rules.map(({ expr }) => expr)])
     await ask(query)
 
@@ -204,62 +203,4 @@ async function startRelay(): Promise<{ port: number; scraped(more: number): Prom
     scraped: (left) => new Promise((done) => waiting.push({ left, done })),
     stop: () => void http.close().closeAllConnections(),
   }
-}
-
-interface Sample {
-  readonly value: readonly [number, string]
-}
-
-async function startPrometheus(target: number): Promise<{ query(query: string): Promise<Sample[]>; stop(): void }> {
-  const folder = mkdtempSync(join(tmpdir(), 'resonate-prometheus-'))
-  const config = [
-    'global: { scrape_interval: 200ms, evaluation_interval: 200ms }',
-    `rule_files: [${join(ROOT, 'deploy/prometheus/alerts.yml')}]`,
-    `scrape_configs: [{ job_name: resonate, static_configs: [{ targets: ["127.0.0.1:${target}"] }] }]`,
-  ]
-  writeFileSync(join(folder, 'prometheus.yml'), config.join('\n'))
-  const port = await freePort()
-  const child = spawn(
-    toolPath('prometheus') as string,
-    [
-      `--config.file=${join(folder, 'prometheus.yml')}`,
-      `--storage.tsdb.path=${join(folder, 'data')}`,
-      `--web.listen-address=127.0.0.1:${port}`,
-    ],
-    { stdio: ['ignore', 'ignore', 'pipe'] },
-  )
-  await said(child, 'Server is ready to receive web requests')
-  return {
-    async query(query) {
-      const asked = await fetch(`http://127.0.0.1:${port}/api/v1/query?query=${encodeURIComponent(query)}`)
-      const answer = (await asked.json()) as { status: string; error?: string; data: { result: Sample[] } }
-      assert.equal(answer.status, 'success', `${query}: ${answer.error}`)
-      return answer.data.result
-    },
-    stop() {
-      child.kill('SIGKILL')
-      child.once('close', () => rmSync(folder, { recursive: true }))
-    },
-  }
-}
-
-/** Resolves when the process has written this; rejects with all that it wrote when it ends before. */
-function said(child: ChildProcess, text: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let written = ''
-    child.stderr?.setEncoding('utf8').on('data', (piece: string) => {
-      written += piece
-      if (written.includes(text)) resolve()
-    })
-    child.once('close', (code) => reject(new Error(`prometheus ended with ${code}:\n${written}`)))
-    child.once('error', reject)
-  })
-}
-
-async function freePort(): Promise<number> {
-  const holder = createHttpServer()
-  await new Promise<void>((resolve) => holder.listen(0, '127.0.0.1', resolve))
-  const { port } = holder.address() as AddressInfo
-  await new Promise((resolve) => holder.close(resolve))
-  return port
 }
