@@ -116,21 +116,6 @@ async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   await exited
 }
 
-/** Processor time that processes have used, ms; NaN where this system does not tell. */
-export function processorMs(pids: readonly number[]): number {
-  return pids.reduce((sum, pid) => sum + processorMsOf(pid), 0)
-}
-
-/** In hundredths of a second on every Linux, after a name that may hold anything. */
-function processorMsOf(pid: number): number {
-  try {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ')
-    return 10 * (Number(fields?.[11]) + Number(fields?.[12]))
-  } catch {
-    return Number.NaN
-  }
-}
-
 /** Resident memory, MiB; NaN where this system does not tell. */
 export function residentMib(pid: number | null): number {
   if (pid === null) return Number.NaN

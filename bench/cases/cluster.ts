@@ -3,8 +3,9 @@
 // what more servers carry shows only where they have cores of their own.
 
 import type { Case, Sample, Settings } from '../case.ts'
+import { costOf, type Place } from '../cost.ts'
 import { database } from '../database.ts'
-import { type Started, startServer, startWorkers } from '../processes.ts'
+import { startServer, startWorkers } from '../processes.ts'
 import { createToExecuteMs } from './latency.ts'
 import { requestsPerSecond } from './requests.ts'
 import { caller, measure } from './workflows.ts'
@@ -19,35 +20,35 @@ export const cluster: Case = {
   meaning: `servers on one PostgreSQL; ${CLIENTS} clients, ${WORKERS} workers`,
   isOwn: true,
   async run(_, settings) {
-    const samples = await measureAll('1 server, SQLite', [await startServer('ours')], settings)
+    const alone = { servers: [await startServer('ours')], postgres: null }
+    const samples = await measureAll('1 server, SQLite', alone, settings)
     const postgres = await database()
     for (const count of postgres === null ? [] : [1, 2, 4]) {
       const url = (await postgres?.create()) as string
       const servers = await Promise.all(Array.from({ length: count }, () => startServer('ours', { database: url })))
       const name = `${count} server${count > 1 ? 's' : ''}, PostgreSQL`
-      samples.push(...(await measureAll(name, servers, settings)))
+      samples.push(...(await measureAll(name, { servers, postgres }, settings)))
     }
     return samples
   },
 }
 
-async function measureAll(server: string, servers: readonly Started[], settings: Settings): Promise<Sample[]> {
+async function measureAll(server: string, place: Place, settings: Settings): Promise<Sample[]> {
   const row = { case: 'cluster', server }
-  const urls = servers.map(({ url }) => url)
+  const urls = place.servers.map(({ url }) => url)
+  await requests(urls, { ...settings, isQuick: true })
   const [p50, p99] = await createToExecuteMs(urls[0] as string, settings, urls.at(-1))
-  const samples = [
-    { ...row, what: 'requests', unit: 'req/s', value: await requests(urls, settings) },
-    {
-      ...row,
-      what: `workflows of one step, ${IN_FLIGHT} in flight`,
-      unit: 'wf/s',
-      value: await workflows(urls, settings),
-    },
+  const asked = await costOf(place, () => requests(urls, settings))
+  const done = await costOf(place, () => workflows(urls, settings))
+  await Promise.all(place.servers.map((one) => one.stop()))
+  return [
+    { ...row, what: 'requests', unit: 'req/s', value: asked.perSecond },
+    { ...row, what: 'processor time of a request, servers', unit: 'µs', value: asked.serverUs },
+    { ...row, what: 'processor time of a request, database', unit: 'µs', value: asked.databaseUs },
+    { ...row, what: `workflows of one step, ${IN_FLIGHT} in flight`, unit: 'wf/s', value: done.perSecond },
     { ...row, what: 'create to execute, first server to last, p50', unit: 'ms', value: p50 },
     { ...row, what: 'create to execute, first server to last, p99', unit: 'ms', value: p99 },
   ]
-  await Promise.all(servers.map((one) => one.stop()))
-  return samples
 }
 
 async function requests(urls: readonly string[], settings: Settings): Promise<number> {

@@ -4,8 +4,9 @@
 import { postgresStore } from '@resonatehq/store/postgres'
 import type { PostgresServer } from '../../packages/store/test/postgres-server.ts'
 import type { Case, Sample, Settings } from '../case.ts'
+import { costOf } from '../cost.ts'
 import { database, watchingLog } from '../database.ts'
-import { processorMs, type Started, startServer } from '../processes.ts'
+import { startServer } from '../processes.ts'
 import { engineRequestsPerSecond } from './engine.ts'
 import { fillStore } from './growth.ts'
 import { createToExecuteMs } from './latency.ts'
@@ -39,16 +40,16 @@ async function overHttp(postgres: PostgresServer, clients: number, settings: Set
   const server = await startServer('ours', { database: url })
   // Its connections are open before it is watched, and stay.
   await requestsPerSecond(server.url, clients, { ...settings, isQuick: true })
-  const { perSecond, waiting, serverUs, databaseUs } = await watched({ postgres, url, server }, () =>
-    requestsPerSecond(server.url, clients, settings),
-  )
+  const load = () => requestsPerSecond(server.url, clients, settings)
+  const watched = await watchingLog(url, () => costOf({ servers: [server], postgres }, load))
+  const { perSecond, serverUs, databaseUs } = watched.result
   await server.stop()
   const what = `over HTTP, ${clients} clients`
   return [
     { ...row, what, unit: 'req/s', value: perSecond },
     { ...row, what: `${what}: processor time of the server per request`, unit: 'µs', value: serverUs },
     { ...row, what: `${what}: processor time of the database per request`, unit: 'µs', value: databaseUs },
-    { ...row, what: `${what}: time in which a session waits for the log`, unit: '%', value: 100 * waiting },
+    { ...row, what: `${what}: time in which a session waits for the log`, unit: '%', value: 100 * watched.waiting },
   ]
 }
 
@@ -59,7 +60,7 @@ async function grown(postgres: PostgresServer, stored: number, settings: Setting
   const what = `${stored.toLocaleString('en')} stored`
   const load = () => requestsPerSecond(server.url, 64, settings, { spread: 'seed-' })
   await load()
-  const { perSecond, serverUs, databaseUs } = await watched({ postgres, url, server }, load)
+  const { perSecond, serverUs, databaseUs } = await costOf({ servers: [server], postgres }, load)
   const [p50] = await createToExecuteMs(server.url, settings)
   await server.stop()
   return [
@@ -68,21 +69,4 @@ async function grown(postgres: PostgresServer, stored: number, settings: Setting
     { ...row, what: `${what}: processor time of the database per request`, unit: 'µs', value: databaseUs },
     { ...row, what: `${what}: create to execute p50`, unit: 'ms', value: p50 },
   ]
-}
-
-interface Place {
-  readonly postgres: PostgresServer
-  readonly url: string
-  readonly server: Started
-}
-
-/** What a load costs, which says more than how fast it went where others use the machine too. */
-async function watched({ postgres, url, server }: Place, run: () => Promise<number>) {
-  const used = () => [processorMs([server.pid]), processorMs(postgres.pids())] as const
-  const [before, startedAt] = [used(), performance.now()]
-  const { result: perSecond, waiting } = await watchingLog(url, run)
-  const after = used()
-  const requests = (perSecond * (performance.now() - startedAt)) / 1_000
-  const [serverUs, databaseUs] = [0, 1].map((at) => (1_000 * ((after[at] ?? 0) - (before[at] ?? 0))) / requests)
-  return { perSecond, waiting, serverUs: serverUs as number, databaseUs: databaseUs as number }
 }
