@@ -251,6 +251,7 @@ class Life {
         return this.#settle()
       }
       case 'work':
+        this.#live.report(op.pid, { lagMs: 1, tasks: 2 })
         for (const drained of this.#drains) drained()
         for (const message of this.#offers.get(op.pid)?.splice(0) ?? []) {
           if (message.kind !== 'execute') continue
@@ -382,7 +383,7 @@ test('the streams meet every kind of request and step, and every refusal', { ski
       'task.dispatch 200',
     ],
     ...['task.withdraw 200', 'task.expire 200', 'task.disconnect 200', 'schedule.fire 200', 'worker.connect 200'],
-    ...['worker.disconnect 200', 'server.seen 200'],
+    ...['worker.disconnect 200', 'server.seen 200', 'worker.beats 200'],
   ].flatMap((line) => {
     const [kind, ...statuses] = line.split(' ')
     return statuses.map((status) => `${kind} ${status}`)
