@@ -100,3 +100,43 @@ test('an HttpNetwork without an adapter, and a source without a stream, say what
     /takes the URL of a stream, http:.*poll\/<group>/,
   )
 })
+
+test('a task whose suspension is answered late is put down, not taken up again for nothing', async () => {
+  const world = new World()
+  const { platform } = world
+  const inner = new LocalNetwork({ platform })
+  // Longer than it takes until what is awaited elsewhere is watched.
+  const late = () => new Promise<void>((resolve) => platform.timer(200, resolve))
+  const send: Network['send'] = async (request) => {
+    const response = await inner.send(request)
+    if (request.kind === 'task.suspend') await late()
+    return response
+  }
+  const { unicast, anycast } = inner
+  const network: Network = {
+    unicast,
+    anycast,
+    send,
+    match: (target) => inner.match(target),
+    init: () => inner.init(),
+    stop: () => inner.stop(),
+    recv: (callback) => inner.recv(callback),
+  }
+  const resonate = new Resonate({ network, platform, logLevel: 'error' })
+  resonate.register('flow', async (ctx: Context) => {
+    const asked = ctx.promise<string>()
+    await ctx.run(() => 'step')
+    return asked
+  })
+  const handle = await world.until(resonate.beginRun('id', 'flow'))
+  await world.pass(5_000)
+  await world.until(resonate.promises.resolve('id:0', { value: 'answer' }))
+  assert.equal(await world.until(handle.result()), 'answer')
+  const { promises } = await world.until(resonate.promises.search({}))
+  assert.deepEqual(
+    promises.map(({ id }) => id),
+    ['id', 'id:0', 'id:1'],
+  )
+  await world.until(resonate.stop({ timeout: 0 }))
+  await world.stop()
+})

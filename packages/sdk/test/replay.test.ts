@@ -4,7 +4,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Context, Never, type Resonate } from '@resonatehq/sdk'
-import { crashEverywhere, type Program } from '@resonatehq/sdk/testing'
+import { crashEverywhere, faultsAtRandom, type Program } from '@resonatehq/sdk/testing'
+
+const isLong = process.env.RESONATE_TEST_LONG === '1'
 
 const once = (ctx: Context) => ctx.options({ retryPolicy: new Never() })
 
@@ -86,30 +88,70 @@ const COMBINED: Readonly<Record<string, readonly [body: (ctx: Context) => Promis
   ],
 }
 
+/**
+ * A workflow that tells the world outside what `body` came to. A crash may well change who is first; but once someone was told,
+ * that is who it was, whoever replays it. `came` gets the result of each run.
+ */
+function telling(body: (ctx: Context) => Promise<unknown>, came: unknown[] = []): Program<unknown> {
+  const told: string[] = []
+  const tell = (_: unknown, what: unknown) => {
+    told.push(JSON.stringify(what))
+    return what
+  }
+  return {
+    worker(resonate) {
+      for (const fn of [after, afterwards, at]) resonate.register(fn)
+      resonate.register('flow', async (ctx: Context) => ctx.run(tell, await body(ctx)))
+    },
+    async call(client) {
+      const result = await client.rpc('id', 'flow')
+      came.push(result)
+      return { isTold: told.length > 0, others: told.filter((each) => each !== JSON.stringify(result)) }
+    },
+  }
+}
+
 for (const [name, [body, result]] of Object.entries(COMBINED)) {
   test(`${name}: a replay decides as it was decided`, async () => {
-    // A crash may well change who is first. Once someone was told, that is who it was, whoever replays it.
     const calm: unknown[] = []
-    const program = (): Program<unknown> => {
-      const told: string[] = []
-      const tell = (_: unknown, what: unknown) => {
-        told.push(JSON.stringify(what))
-        return what
-      }
-      return {
-        worker(resonate) {
-          for (const fn of [after, afterwards]) resonate.register(fn)
-          resonate.register('flow', async (ctx: Context) => ctx.run(tell, await body(ctx)))
-        },
-        async call(client) {
-          const came = await client.rpc('id', 'flow')
-          calm.push(came)
-          return { isTold: told.length > 0, others: told.filter((each) => each !== JSON.stringify(came)) }
-        },
-      }
-    }
+    const program = () => telling(body, calm)
     assert.deepEqual((await crashEverywhere(program)).result, { isTold: true, others: [] })
     assert.deepEqual(calm[0], result)
+  })
+}
+
+/** Names in the order in which their results came, of what is settled within a few milliseconds. */
+async function inOrder(results: Readonly<Record<string, Promise<unknown>>>): Promise<string[]> {
+  const order: string[] = []
+  await Promise.all(Object.entries(results).map(([name, result]) => result.then(() => order.push(name))))
+  return order
+}
+
+const TIED: Readonly<Record<string, (ctx: Context) => Promise<unknown>>> = {
+  'calls that race': (ctx) => Promise.race(['a', 'b', 'c'].map((name) => ctx.rpc(at, name))),
+  'calls that sleep equally long': (ctx) => Promise.race(['a', 'b', 'c'].map((name) => ctx.rpc(after, 5, name))),
+  'calls in the order of their results': (ctx) =>
+    inOrder(Object.fromEntries(['a', 'b', 'c', 'd'].map((name) => [name, ctx.rpc(at, name)]))),
+  'calls, sleeps and a step': (ctx) =>
+    inOrder({
+      step: ctx.run(() => 1),
+      a: ctx.rpc(after, 1, 'a'),
+      b: ctx.rpc(at, 'b'),
+      c: ctx.rpc(after, 1, 'c'),
+      d: ctx.rpc(at, 'd'),
+      sleep: ctx.sleep(1),
+    }),
+}
+
+async function at(_: unknown, name: string): Promise<string> {
+  return name
+}
+
+for (const [name, body] of Object.entries(TIED)) {
+  test(`within one millisecond, ${name}: a replay decides as it was decided`, async () => {
+    const program = () => telling(body)
+    await crashEverywhere(program)
+    await faultsAtRandom(program, { runs: isLong ? 400 : 40, crash: 0.15, loseAnswer: 0.1 })
   })
 }
 

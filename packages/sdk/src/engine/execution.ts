@@ -5,7 +5,8 @@
 // E1. What is sent in one macrotask leaves as one ordered group, and what ends the pass stands last in it.
 // E2. A pass ends only when no frame is busy, no answer is missing, and nothing that has arrived is still to be handed over.
 // E3. Settled operations are handed over one at a time, in the order in which the server settled them, and only while no creation
-//     is unanswered: so a race between operations ends the same way in every replay.
+//     is unanswered: so a race between operations ends the same way in every replay. What may still come before a result of the
+//     last millisecond is looked at once more before that is handed over (`#isTied`).
 // E4. A fence that is refused means that the claim is lost: from then on nothing is sent, settled or handed over.
 // E5. The next local function starts only when the settlement of the one before is answered. The function that called them
 //     may run ahead of that answer (`early`), where a refusal could only mean E4.
@@ -31,6 +32,8 @@ import type { Host } from './worker.ts'
 const SLOW_STEP_MS = 50
 /** Promises that one suspend awaits at most; past it the rest is awaited by a later one. */
 const AWAITED_MAX = 10_000
+/** Longer than the millisecond of a settlement, also where a timer fires a little early. */
+const TICK_MS = 2
 /** How often what is watched is looked at although nobody told anything, ms. */
 const LOOK_AGAIN_MS = 30_000
 
@@ -127,6 +130,9 @@ export class Execution {
   #isLookDue = false
   /** The last remote result that was handed over, and how many operations had begun by then. */
   #remoteWas = { settledAt: Number.NEGATIVE_INFINITY, order: 0 }
+  /** What was settled until then, server time, and is waited for, has been seen. */
+  #seenUntil = Number.NEGATIVE_INFINITY
+  #isLookingAgain = false
   readonly #cancels = new Set<() => void>()
   /** Of its function; empty until it is known. */
   #name = ''
@@ -504,6 +510,9 @@ export class Execution {
   #watchSoon(): void {
     if (this.#watch || this.#elsewhere.size === 0 || this.#pending.size < 2) return
     const look = () => {
+      this.#watch = undefined
+      // About to be put down: what would be sent now would only bring it back.
+      if (this.state !== 'active') return
       const first = this.#watched.size === 0
       this.#watchAwaited()
       if (!first) this.#look()
@@ -695,10 +704,49 @@ export class Execution {
     if (this.#unknown > 0 || this.#arrivals.length === 0 || this.isOver) return
     if (!this.#isSorted) this.#arrivals.sort((a, b) => (isBefore(a, b) ? 1 : -1))
     this.#isSorted = true
+    if (this.#isTied(this.#arrivals.at(-1) as Arrival)) return
     const first = this.#arrivals.pop() as Arrival
     if (rankOf(first.operation) === 2) this.#remoteWas = { settledAt: first.settledAt, order: this.#order }
     this.#conclude(first.operation, first.outcome)
     this.touch()
+  }
+
+  /**
+   * What a replay may hand over before an arrival of this order and instant, and has not been looked at since: sleeps that are over
+   * by then, and what stands before it in the program and may have been settled in the same millisecond.
+   */
+  #unseen({ order, settledAt }: { order: number; settledAt: number }): Operation[] {
+    const unseen: Operation[] = []
+    let looked = 0
+    for (const other of this.#elsewhere) {
+      looked += 1
+      if (looked > ASKED_MAX) break
+      if (other.hasArrived || other.creation !== 'done') continue
+      if (rankOf(other) === 0 ? other.call.timeoutAt <= settledAt : other.order < order) unseen.push(other)
+    }
+    return unseen.length > LOOKED_AT_MAX ? [] : unseen
+  }
+
+  /** Whether `arrival` has to wait until all that may go before it has been looked at, which is begun then. */
+  #isTied({ operation, settledAt }: Arrival): boolean {
+    if (rankOf(operation) !== 2 || settledAt <= this.#seenUntil) return false
+    if (!this.#isLookingAgain && this.#unseen({ order: operation.order, settledAt }).length === 0) return false
+    this.#lookAgain()
+    return true
+  }
+
+  /** Once that millisecond is over at the server too, whose clock goes as fast as this one. */
+  #lookAgain(): void {
+    if (this.#isLookingAgain) return
+    this.#isLookingAgain = true
+    const settledAt = Math.max(...this.#arrivals.map((arrival) => arrival.settledAt))
+    const order = Math.max(...this.#arrivals.map(({ operation }) => operation.order))
+    this.#timer(TICK_MS, () => {
+      this.#isLookingAgain = false
+      for (const operation of this.#unseen({ order, settledAt })) this.#get(operation)
+      this.#seenUntil = settledAt
+      this.touch()
+    })
   }
 
   #conclude(operation: Operation, outcome: Outcome): void {
