@@ -1,5 +1,6 @@
 // A real PostgreSQL for a run, fsync on, as a default installation has it, and what it waits for. Gone with the run.
 
+import { setTimeout } from 'node:timers/promises'
 import pg from 'pg'
 import { type PostgresServer, startPostgres, withoutPostgres } from '../packages/store/test/postgres-server.ts'
 import { skipped } from './case.ts'
@@ -26,17 +27,28 @@ const LOOK_EVERY_MS = 20
 export async function watchingLog<T>(url: string, run: () => Promise<T>): Promise<{ result: T; waiting: number }> {
   const client = new pg.Client({ connectionString: url })
   await client.connect()
-  const looks: Promise<boolean>[] = []
-  const timer = setInterval(() => looks.push(isWaiting(client)), LOOK_EVERY_MS)
+  const over = new AbortController()
+  const watching = watch(client, over.signal)
   try {
     const result = await run()
-    clearInterval(timer)
-    const waits = await Promise.all(looks)
-    return { result, waiting: waits.filter(Boolean).length / waits.length }
+    over.abort()
+    return { result, waiting: await watching }
   } finally {
-    clearInterval(timer)
+    over.abort()
+    await watching
     await client.end()
   }
+}
+
+async function watch(client: pg.Client, over: AbortSignal): Promise<number> {
+  let [looks, waits] = [0, 0]
+  while (!over.aborted) {
+    const isWaitedFor = await isWaiting(client)
+    looks += 1
+    waits += isWaitedFor ? 1 : 0
+    await setTimeout(LOOK_EVERY_MS)
+  }
+  return waits / looks
 }
 
 /** The names of these events are written in two ways, by version. */
