@@ -119,6 +119,27 @@ test('a password is changed while the server runs: new connections bring the new
   await assert.rejects(open(t, flags), /the password of the database cannot be read from .*password/)
 })
 
+test('what PostgreSQL cannot hold is refused to who asks for it, and fails nobody else', { skip }, async (t) => {
+  const { url } = await open(t, app('sslmode=require'))
+  const nul = 'a\u0000'
+  const bad = [
+    ask(url, 'promise.get', { id: nul }),
+    ask(url, 'promise.create', create(nul)),
+    ask(url, 'promise.settle', { id: nul, state: 'resolved', value: {} }),
+    ask(url, 'promise.register_callback', { awaited: nul, awaiter: 'b' }),
+    ask(url, 'promise.search', { limit: 3, tags: { 'resonate:origin': nul } }),
+    ask(url, 'promise.search', { limit: 3, cursor: nul }),
+    ask(url, 'task.acquire', { id: nul, version: 0, pid: 'w', ttl: 1_000 }),
+    ask(url, 'task.heartbeat', { pid: nul, tasks: [{ id: nul, version: 1 }] }),
+    ask(url, 'schedule.get', { id: nul }),
+    ask(url, 'worker.search', { limit: 3, group: nul }),
+  ]
+  const good = Array.from({ length: 20 }, (_, at) => ask(url, 'promise.create', create(`beside-${at}`)))
+  const statuses = (answers: readonly { head: { status: number } }[]) => new Set(answers.map(({ head }) => head.status))
+  assert.deepEqual(statuses(await Promise.all(bad)), new Set([400]))
+  assert.deepEqual(statuses(await Promise.all(good)), new Set([200]))
+})
+
 test('a pooler in transaction mode may stand in between', {
   skip: skip || (PGBOUNCER ? false : 'no PgBouncer is installed'),
 }, async (t) => {

@@ -22,14 +22,18 @@ export class StoreClock {
   }
 
   now(): number {
-    this.#seenAt = Math.max(this.#seenAt, Math.floor(this.#wall()))
+    this.#seenAt = Math.max(this.#seenAt, this.wall())
     return this.#seenAt
   }
 
-  /** How far the clock is behind what others may have shown, ms. 0: it has passed that. */
-  behindMs(): number {
-    const isFirst = this.#floorAt === 0
-    return isFirst ? 0 : Math.max(this.#floorAt + FLOOR_EVERY_MS - Math.floor(this.#wall()), 0)
+  /** What the clock under this one says; it may have gone back. */
+  wall(): number {
+    return Math.floor(this.#wall())
+  }
+
+  /** By the stored floor, nobody has shown this instant or a later one. 0: nobody has shown anything. */
+  get unshownAt(): number {
+    return this.#floorAt === 0 ? 0 : this.#floorAt + FLOOR_EVERY_MS
   }
 
   /** The floor to write before `now` is shown, or null where the stored one is recent enough. */

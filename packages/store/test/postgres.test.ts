@@ -232,6 +232,24 @@ test('a server that starts decides nothing before the clock has passed all that 
   await second.close()
 })
 
+test('a server that starts beside one that is busy waits for what was shown, and not for what is', {
+  skip,
+}, async () => {
+  const url = await server.create()
+  let at = 5e12
+  const busy = async (ms: number) => {
+    at += ms
+    await command(url, `update clock set floor_at = ${at}`)
+  }
+  const store = postgresStore({ url, clock: () => at, pause: busy })
+  await store.open()
+  await busy(0)
+  const transaction = await store.begin(needing('a'))
+  await transaction.rollback()
+  assert.equal(transaction.now, 5e12 + 1_000)
+  await store.close()
+})
+
 test('reads alone store the floor too, before they are answered', { skip }, async () => {
   const url = await server.create()
   let at = 5e12

@@ -21,7 +21,9 @@ const PAUSES_MAX = 3
 
 export class Floor {
   readonly #options: FloorOptions
-  #isDoubted = true
+  /** How often there was reason to doubt, and how many of these reasons are dealt with. */
+  #doubts = 1
+  #settled = 0
   #writing: Promise<void> | null = null
 
   constructor(options: FloorOptions) {
@@ -30,25 +32,28 @@ export class Floor {
 
   /** The next connection may lead elsewhere. */
   doubt(): void {
-    this.#isDoubted = true
+    this.#doubts++
   }
 
   /** F2. Rejects where that takes too long: whoever asks again waits again. */
   async passed(): Promise<void> {
-    if (!this.#isDoubted || this.#options.isTrusted) return
+    if (this.#doubts === this.#settled || this.#options.isTrusted) return
+    const doubts = this.#doubts
     const { clock, read, pause, where } = this.#options
-    for (let pauses = 0; ; pauses++) {
-      await read()
-      const behindMs = clock.behindMs()
-      if (behindMs === 0) break
+    await read()
+    // As it was when it was asked: floors that others store meanwhile come from the clock that is waited for.
+    const { unshownAt } = clock
+    for (let pauses = 0; clock.wall() < unshownAt; pauses++) {
+      const behindMs = unshownAt - clock.wall()
       if (pauses === PAUSES_MAX) {
         throw new Error(
           `the clock of ${where} is ${behindMs} ms behind what was shown before: set it right, or wait until it has caught up`,
         )
       }
       await pause(Math.min(behindMs, FLOOR_EVERY_MS))
+      await read()
     }
-    this.#isDoubted = false
+    this.#settled = doubts
   }
 
   /** F1. Resolves when what was read from the clock so far may be shown. */

@@ -303,7 +303,9 @@ class PostgresStore implements MovableStore {
       take: (rows: Columns[]) => void,
       ...more: Value[]
     ) => {
-      if (ids.size > 0) parts.push(send(name, [...ids], ...more).then(take))
+      if (ids.size === 0) return
+      const storable = [...ids].filter(isStorable)
+      parts.push((storable.length > 0 ? send(name, storable, ...more) : Promise.resolve([])).then(take))
     }
     read('promises', needs.ids, (rows) => fill(loaded.promises, needs.ids, rows.map(readPromise)))
     read('tasks', needs.ids, (rows) => fill(loaded.tasks, needs.ids, rows.map(readTask)))
@@ -329,7 +331,8 @@ class PostgresStore implements MovableStore {
   }
 
   async #waiters(send: Send, ids: readonly string[], loaded: Loaded): Promise<void> {
-    const pages = [send('callbacks', ids, WAITERS_PAGE + 1), send('listeners', ids, WAITERS_PAGE + 1)] as const
+    const storable = ids.filter(isStorable)
+    const pages = [send('callbacks', storable, WAITERS_PAGE + 1), send('listeners', storable, WAITERS_PAGE + 1)] as const
     const [callbacks, listeners] = await all(pages)
     const awaitersOf = Map.groupBy(callbacks, (row) => row.awaited)
     const addressesOf = Map.groupBy(listeners, (row) => row.awaited)
@@ -344,6 +347,7 @@ class PostgresStore implements MovableStore {
 
   async #scan(send: Send, scan: Scan): Promise<Page<ScanRows[ScanTable]>> {
     const rows: ScanRows[ScanTable][] = []
+    if (![scan.after, scan.origin ?? '', scan.branch ?? ''].every(isStorable)) return cutPage(rows, scan)
     const limit = Math.min(SCAN_CHUNK, scan.limit + 1)
     for (let after = scan.after; ; ) {
       const chunk = await this.#chunk(send, scan, after, limit)
@@ -558,6 +562,11 @@ class PostgresStore implements MovableStore {
 function owedTo(rows: readonly Columns[]): Owed {
   const addresses = rows.map((row) => row.address as string).sort(compareIds)
   return { addresses: addresses.slice(0, WAITERS_PAGE), more: addresses.length > WAITERS_PAGE }
+}
+
+/** PostgreSQL's text holds no NUL, and a statement that brings one fails, with all the batch: such an id stands nowhere. */
+function isStorable(text: string): boolean {
+  return !text.includes('\0')
 }
 
 interface Chunk {
