@@ -332,7 +332,10 @@ class PostgresStore implements MovableStore {
 
   async #waiters(send: Send, ids: readonly string[], loaded: Loaded): Promise<void> {
     const storable = ids.filter(isStorable)
-    const pages = [send('callbacks', storable, WAITERS_PAGE + 1), send('listeners', storable, WAITERS_PAGE + 1)] as const
+    const pages = [
+      send('callbacks', storable, WAITERS_PAGE + 1),
+      send('listeners', storable, WAITERS_PAGE + 1),
+    ] as const
     const [callbacks, listeners] = await all(pages)
     const awaitersOf = Map.groupBy(callbacks, (row) => row.awaited)
     const addressesOf = Map.groupBy(listeners, (row) => row.awaited)
