@@ -181,7 +181,11 @@ function ambient(source: Source): Finding[] {
   )
 }
 
+/** Cloudflare calls the default export of a Worker, and nothing else. */
+const DEFAULT_EXPORTED = ['examples/serverless/worker.ts']
+
 function defaultExports(source: Source): Finding[] {
+  if (DEFAULT_EXPORTED.includes(source.path)) return []
   return found(source, /\bexport\s+default\b|\bas\s+default\b/g, () => 'Export it by a name, not as the default.')
 }
 
