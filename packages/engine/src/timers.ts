@@ -2,7 +2,7 @@
 // lease ends, schedules, tasks that became ready, workers that went away. Steps re-check themselves, so a timer may be
 // late, early or doubled. It never sleeps longer than `sweepMaxMs`, because other servers arm timers too.
 // Where several servers look at once, one does the work and the others have locked and read for nothing: whoever finds that
-// nothing came of its steps looks a little later from then on, and at once again when something did.
+// little came of its steps looks a little later from then on, and less so each time that most of them were its own.
 
 import type { Step } from '@resonatehq/protocol'
 import { WORKER_FORGET_MS } from '@resonatehq/protocol'
@@ -36,8 +36,9 @@ export interface TimersOptions {
   readonly swept: (now: number) => Promise<void>
 }
 
-/** Most that a server that was too late stays behind the others, ms. */
-const BEHIND_MAX_MS = 30
+/** How far a server that was too late stays behind the others, ms: at first, and at most. */
+const BEHIND_MIN_MS = 4
+const BEHIND_MAX_MS = 60
 /** Longer than this between two looks: this process was not running, ms. */
 const FROZEN_MS = 5_000
 
@@ -133,7 +134,7 @@ export class Timers {
       return { ...entry, acted: () => void acted++ }
     })
     const isCommitted = await lane.settled(watched)
-    if (isCommitted && dated > 0) this.#behindMs = acted > 0 ? 0 : platform.random() * BEHIND_MAX_MS
+    if (isCommitted && dated > 0) this.#behindMs = stepped(this.#behindMs, acted * 2 > dated, platform.random())
     // A store that fails is asked again after a while, not at once.
     return isCommitted && (entries.length >= sweepLimit || this.#isRipeMore)
   }
@@ -191,6 +192,12 @@ export class Timers {
     const pids = await store.forgettable({ seenBefore: now - WORKER_FORGET_MS, limit })
     return pids.map((pid): Entry => ({ kind: 'input', input: { kind: 'worker.forget', data: { pid } } }))
   }
+}
+
+/** Quickly further behind while others are quicker, and back to the front in a few steps when they are gone. */
+function stepped(behindMs: number, wasFirst: boolean, chance: number): number {
+  if (wasFirst) return behindMs < BEHIND_MIN_MS ? 0 : behindMs / 2
+  return Math.min(Math.max(behindMs * 2, BEHIND_MIN_MS) + chance * BEHIND_MIN_MS, BEHIND_MAX_MS)
 }
 
 /** A step whose instant is in its row, so that all servers submit it at once. */
