@@ -7,6 +7,7 @@ import {
   type DebugKind,
   hasTask,
   type InquiryKind,
+  idProblem,
   type MachineConfig,
   type MachineKind,
   queueGroupOf,
@@ -395,7 +396,8 @@ class StoreEngine implements Engine {
   }
 
   report(pid: string, vitals: Vitals): void {
-    this.#beats.note(pid, vitals)
+    // It is refused as a request, later; a name that no database holds must not be written with the others.
+    if (idProblem(pid, 'pid') === null) this.#beats.note(pid, vitals)
   }
 
   connect(port: WorkerPort): Connected {
