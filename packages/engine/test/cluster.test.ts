@@ -37,3 +37,7 @@ test('a seed is one run', async () => {
   assert.deepEqual([...one.met], [...other.met])
   assert.equal(one.endedAfterMs, other.endedAfterMs)
 })
+
+test('a database whose locks do not hold is found out', async () => {
+  await assert.rejects(simulate(1, { hasLocks: false }), assert.AssertionError)
+})

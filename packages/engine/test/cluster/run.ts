@@ -26,8 +26,8 @@ export interface Report {
   readonly endedAfterMs: number
 }
 
-export async function simulate(seed: number): Promise<Report> {
-  const cluster = new Cluster(seed)
+export async function simulate(seed: number, options: { readonly hasLocks?: boolean } = {}): Promise<Report> {
+  const cluster = new Cluster(seed, options)
   try {
     return await cluster.run()
   } finally {
@@ -48,13 +48,13 @@ class Cluster implements Network {
   #births = 0
   #isCalm = false
 
-  constructor(seed: number) {
+  constructor(seed: number, options: { readonly hasLocks?: boolean }) {
     this.world = new World({ seed, now: START })
     this.#auditor = new Auditor(CONFIG, {
       capacityOf: (pid) => this.#workers.get(pid)?.capacity ?? Number.POSITIVE_INFINITY,
       isThere: (pid) => this.#workers.get(pid)?.isThere(SETTLED_MS) ?? false,
     })
-    this.#database = new Database(this.world, this.#auditor)
+    this.#database = new Database(this.world, this.#auditor, options)
     this.#hasHints = seed % 3 !== 0
   }
 
