@@ -3,7 +3,7 @@
 // arrival order; a group that was submitted together stays together. L3. No answer and no message leaves before the commit
 // that made it true. L4. What waits is bounded: past `queueMax` requests are refused with 503; the server's own steps are few
 // and always taken. L5. While the store fails nobody waits longer than one batch takes to fail: with it everything that waits
-// is refused.
+// is refused. L6. What the store does not accept fails whoever brought it, and nobody beside.
 
 import {
   type Answer,
@@ -15,7 +15,7 @@ import {
   Needs,
   type Value,
 } from '@resonatehq/protocol'
-import { LostRace, type Store, type Transaction } from '@resonatehq/store'
+import { LostRace, type Store, type Transaction, Unacceptable } from '@resonatehq/store'
 import { Batch, type Dispatcher, type Entry, type Executed, type Outgoing, Uncovered } from './batch.ts'
 import type { Health } from './health.ts'
 import type { EngineObserver } from './observer.ts'
@@ -179,8 +179,21 @@ export class Lane {
       batch = []
       for (let next = between.shift(); next; next = between.shift()) await next.quiet?.()
     } catch (error) {
-      this.#failed([...batch, ...between], error)
+      if (error instanceof Unacceptable && batch.length > 0) await this.#isolate(batch, between, error)
+      else this.#failed([...batch, ...between], error)
     }
+  }
+
+  /** L6. Halves of the batch, and halves of these, until what the store does not accept stands alone. */
+  async #isolate(batch: readonly Group[], between: readonly Group[], error: Unacceptable): Promise<void> {
+    if (batch.length === 1) {
+      this.#options.log.error({ err: error }, 'the store did not accept what a request brings')
+      this.#refuse(batch, error, NOT_ACCEPTED)
+      return this.#carryOut(between)
+    }
+    const middle = Math.ceil(batch.length / 2)
+    await this.#carryOut(batch.slice(0, middle))
+    await this.#carryOut([...batch.slice(middle), ...between])
   }
 
   #take(): Group[] {
@@ -292,12 +305,12 @@ export class Lane {
   }
 
   /** The store failed, or the outcome of the commit is unknown: never answered as a failure that did not happen. */
-  #refuse(groups: readonly Group[], error: unknown): void {
+  #refuse(groups: readonly Group[], error: unknown, answer: Answer = SILENT): void {
     for (const { entries, settled, refused } of groups) {
       for (const entry of entries) {
         if (entry.kind !== 'input') continue
-        if (entry.answer) entry.answer(SILENT)
-        else if (OWED.has(entry.input.kind) && this.#owed.length < OWED_MAX) this.#owed.push(entry)
+        if (entry.answer) entry.answer(answer)
+        else if (answer === SILENT && OWED.has(entry.input.kind) && this.#owed.length < OWED_MAX) this.#owed.push(entry)
       }
       settled?.(false)
       refused?.(error)
@@ -321,6 +334,9 @@ const SILENT: Answer = {
   status: 503,
   data: 'the store did not answer, and the outcome of this request is unknown: ask again',
 }
+
+/** A rule is missing that would have told what is wrong with it. */
+const NOT_ACCEPTED: Answer = { status: 500, data: 'Internal error: see the log of the server' }
 
 /** What only this server knows: who left it, and what was written to a connection that has ended. All else is in the rows. */
 const OWED: ReadonlySet<string> = new Set(['worker.disconnect', 'unblock.requeue'])

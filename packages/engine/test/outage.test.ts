@@ -3,8 +3,8 @@
 
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import type { Request } from '@resonatehq/protocol'
-import { LostRace, memoryStore, type Store } from '@resonatehq/store'
+import type { Needs, Request } from '@resonatehq/protocol'
+import { LostRace, memoryStore, type Store, Unacceptable } from '@resonatehq/store'
 import type { Log } from '../src/index.ts'
 import { ManualPlatform } from './manual-platform.ts'
 import { type Bench, open, START } from './world.ts'
@@ -14,6 +14,8 @@ interface Outage {
   /** What each `begin` and each read does before the store is asked. */
   fault: (() => void) | null
   begins: number
+  /** An id that the store does not accept. */
+  refused: string
   readonly said: string[]
 }
 
@@ -26,7 +28,7 @@ async function start(t: TestContext): Promise<Outage> {
     warn: (_, message) => void said.push(message),
     error: (_, message) => void said.push(message),
   }
-  const world = { fault: null as (() => void) | null, begins: 0, said }
+  const world = { fault: null as (() => void) | null, begins: 0, refused: '', said }
   const failing: Store = new Proxy(store, {
     get(target, name) {
       const own = Reflect.get(target, name)
@@ -34,6 +36,8 @@ async function start(t: TestContext): Promise<Outage> {
       return async (...given: unknown[]) => {
         if (name === 'begin') world.begins++
         world.fault?.()
+        if (name === 'begin' && (given[0] as Needs).ids.has(world.refused))
+          throw new Unacceptable('invalid byte sequence')
         return own.apply(target, given)
       }
     },
@@ -82,6 +86,19 @@ test('with the batch that fails all that waits is refused, so that nobody waits 
   assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([503]))
   assert.equal(world.begins - before, 1)
   world.fault = null
+})
+
+test('what the store does not accept fails who brought it, and nobody beside', async (t) => {
+  const world = await start(t)
+  world.refused = 'bad'
+  const ids = ['a', 'b', 'bad', 'c', 'd', 'e']
+  const answers = await Promise.all(ids.map((id) => world.bench.engine.submit(create(id))))
+  assert.deepEqual(
+    answers.map(({ status }) => status),
+    [200, 200, 500, 200, 200, 200],
+  )
+  assert.deepEqual(world.said, ['the store did not accept what a request brings'])
+  await world.bench.engine.ping()
 })
 
 test('an outage has two lines, however many requests meet it, and work goes on without anybody connecting again', async (t) => {

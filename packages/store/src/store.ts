@@ -35,6 +35,14 @@ export interface Transaction {
   rollback(): Promise<void>
 }
 
+/** The store takes no row, or no name, as this transaction brought: nothing is wrong with the store, and nothing was written. */
+export class Unacceptable extends Error {
+  constructor(message: string) {
+    super(message)
+    this.name = 'Unacceptable'
+  }
+}
+
 /** Two servers met, and this one's transaction was undone: begin again. */
 export class LostRace extends Error {
   constructor(message: string) {

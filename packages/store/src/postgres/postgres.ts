@@ -46,7 +46,7 @@ import type {
   StoreStats,
   Transaction,
 } from '../store.ts'
-import { LostRace } from '../store.ts'
+import { LostRace, Unacceptable } from '../store.ts'
 import {
   beginText,
   type ConnectionSettings,
@@ -588,10 +588,14 @@ async function promisesOf(send: Send, ids: readonly string[]): Promise<Map<strin
   return new Map((await send('promises', ids)).map(readPromise).map((row) => [row.id, row]))
 }
 
+/** Data that does not fit its type, a constraint, or a limit of the program. */
+const UNACCEPTABLE = /^(?:22|23|54)...$/
+
 /** Deadlocks and conflicts of snapshots: the database has undone one of two that met, and asks for it again. */
 function faultOf(error: unknown): unknown {
-  const { code } = error as { code?: string }
-  return code === '40P01' || code === '40001' ? new LostRace((error as Error).message) : error
+  const { code = '', message } = error as Error & { code?: string }
+  if (code === '40P01' || code === '40001') return new LostRace(message)
+  return UNACCEPTABLE.test(code) ? new Unacceptable(message) : error
 }
 
 function writeWorkers(send: Send, effects: Changes['workers']): Promise<unknown>[] {
