@@ -39,7 +39,7 @@ export const UNTIMED = { query_timeout: 2 ** 31 - 1 }
 export interface PoolOptions {
   /** Without TLS, whatever the URL says. */
   readonly isPlain?: boolean
-  /** A connection was lost, or given up because of what happened on it. */
+  /** A connection was lost: by its end, or because no answer came. */
   readonly lost: () => void
 }
 
@@ -63,9 +63,15 @@ export function openPool(settings: ConnectionSettings, { isPlain = false, lost }
   } as pg.PoolConfig)
   // A fault of an idle connection concerns nobody; one in use reports it at its statement. Unheard, either ends the process.
   pool.on('error', lost)
-  pool.on('release', (error) => error && lost())
+  pool.on('release', (error: unknown) => error && !isAnswered(error) && lost())
   pool.on('connect', (client) => client.on('error', () => {}))
   return pool
+}
+
+/** The database said no, and is there. Classes 08 and 57P are what it says, or is made to say, when it is not. */
+function isAnswered(error: unknown): boolean {
+  const { code = '' } = error as { code?: string }
+  return /^[0-9A-Z]{5}$/.test(code) && !/^(?:08|57P)/.test(code)
 }
 
 /** `begin`, with what a session behind a pooler cannot be told once. */

@@ -185,12 +185,12 @@ class PostgresStore implements MovableStore {
   #transaction(client: pg.PoolClient, begun: Pick<Transaction, 'now' | 'loaded' | 'covers'>): Transaction {
     const send = this.#sender(client)
     let isOver = false
-    const end = (isBroken: boolean) => {
-      if (!isOver) client.release(isBroken)
+    const end = (fault?: Error) => {
+      if (!isOver) client.release(fault)
       isOver = true
     }
     const failed = (error: unknown): never => {
-      end(true)
+      end(error as Error)
       throw faultOf(error)
     }
     return {
@@ -202,14 +202,14 @@ class PostgresStore implements MovableStore {
       },
       commit: async (changes) => {
         await this.#commit(client, changes).catch(failed)
-        end(false)
+        end()
         await this.#floor.kept()
       },
       rollback: async () => {
         if (isOver) return
         await client.query('rollback').then(
-          () => end(false),
-          () => end(true),
+          () => end(),
+          (error: Error) => end(error),
         )
         await this.#floor.kept()
       },
@@ -221,7 +221,7 @@ class PostgresStore implements MovableStore {
     try {
       return await work()
     } catch (error) {
-      client.release(true)
+      client.release(error as Error)
       throw faultOf(error)
     }
   }
