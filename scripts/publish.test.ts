@@ -114,6 +114,7 @@ function firstFunction(): string {
 const TYPED = `
 import { type Context, Resonate, type ResonateHandle, type Network, type Logger } from '@resonatehq/sdk'
 import { Resonate as AsyncResonate } from '@resonatehq/sdk/async'
+import { Resonate as CalledResonate } from '@resonatehq/sdk/http'
 import { World } from '@resonatehq/sdk/testing'
 
 function charge(_: unknown, cents: number): { paid: number } {
@@ -129,6 +130,7 @@ export const paid: Promise<number> = pay.run('pay-1', 4200)
 export const refused = pay.run('pay-2', '4200')
 export const handle: Promise<ResonateHandle<{ paid: number }>> = new AsyncResonate().run('pay-3', charge, 1)
 export type Ports = Network | Logger
+export const called = new CalledResonate({ trusted: true }).handler
 `
 
 const LOCAL = `
