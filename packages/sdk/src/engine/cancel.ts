@@ -10,13 +10,16 @@ const PAGE = 1_000
 /** Does nothing where the call `id` was not canceled. Rejects where the transport is stopped. */
 export async function cancelForgotten(transport: Transport, id: string): Promise<void> {
   const [found] = await transport.send([{ kind: 'promise.get', data: { id } }])
-  if (promiseOf(found)?.state === 'rejected_canceled') await cancelChildren(transport, id)
+  const promise = promiseOf(found)
+  if (promise?.state === 'rejected_canceled') await cancelChildren(transport, promise)
 }
 
-async function cancelChildren(transport: Transport, id: string): Promise<void> {
+async function cancelChildren(transport: Transport, { id, tags }: PromiseRecord): Promise<void> {
+  // With the origin the server looks through this call tree alone.
+  const wanted = { 'resonate:origin': tags['resonate:origin'] ?? id, 'resonate:parent': id }
   let cursor: string | undefined
   do {
-    const search = { tags: { 'resonate:parent': id }, state: 'pending', limit: PAGE, ...(cursor ? { cursor } : {}) }
+    const search = { tags: wanted, state: 'pending', limit: PAGE, ...(cursor ? { cursor } : {}) }
     const [reply] = await transport.send([{ kind: 'promise.search', data: search }])
     if (reply?.status !== 200) return
     const page = reply.data as { promises: PromiseRecord[]; cursor?: string }
@@ -33,7 +36,7 @@ async function cancel(transport: Transport, children: readonly PromiseRecord[]):
   if (children.length === 0) return
   const settle = ({ id }: PromiseRecord) => ({ id, state: 'rejected_canceled', value: {} })
   await transport.send(children.map((child) => ({ kind: 'promise.settle', data: settle(child) })))
-  for (const { id, tags } of children) if (tags['resonate:scope'] === 'local') await cancelChildren(transport, id)
+  for (const child of children) if (child.tags['resonate:scope'] === 'local') await cancelChildren(transport, child)
 }
 
 function isAttached(parent: string, { id }: PromiseRecord): boolean {

@@ -19,11 +19,12 @@
 import type { PromiseRecord, Settlement, TaskRecord, Value } from '@resonatehq/protocol'
 import { isTraced, type Span, type SpanStart, type TraceHeaders, withTrace } from '../tracing.ts'
 import type { Call, Reply } from '../transport/transport.ts'
-import { Codec, chain, isPrimitive, isThenable } from './codec.ts'
+import { chain, isPrimitive, isThenable } from './codec.ts'
+import { divergence, isSame } from './divergence.ts'
 import { drive } from './drive.ts'
 import { errors, messageOf, PromiseCanceledError, PromiseTimedoutError } from './errors.ts'
 import { Frame } from './frame.ts'
-import { joinId, type LocalCall, type Operation, type Outcome, type RemoteCall } from './operations.ts'
+import { joinId, type LocalCall, type Operation, type Outcome } from './operations.ts'
 import type { Registered } from './registry.ts'
 import { decodeRetry, isFinal, type RetryPolicy } from './retry.ts'
 import type { Host } from './worker.ts'
@@ -1073,70 +1074,16 @@ export class Execution {
 
   // Divergence.
 
-  /** Where the records that are not replayed yet have an operation like this, by id. */
-  #recordedAs(requested: Described): string[] {
-    const alike = [...this.#records.values()].filter((record) => {
-      const { kind, name } = describe(record)
-      return kind === requested.kind && name === requested.name
-    })
-    return alike.slice(0, 3).map(({ id }) => `'${id}'`)
-  }
-
   /** Whether the record is of this operation. Where it is not, the code is another than the one that made the record. */
   #agrees(operation: Operation, record: PromiseRecord): boolean {
-    const recorded = this.#host.codec.isPlain ? describe(record) : describe({ ...record, param: {} })
-    const requested = describeCall(operation.call)
-    const sameKind = recorded.kind === requested.kind
-    if (sameKind && (!isTelling(recorded.name) || !isTelling(requested.name) || recorded.name === requested.name))
-      return true
-    const message = divergence({
-      task: this.id,
-      operation,
-      requested,
-      recorded,
-      elsewhere: this.#recordedAs(requested),
-    })
-    this.#halt(errors.diverged(message))
+    // What cannot be read here says nothing.
+    const seen = this.#host.codec.isPlain ? record : { ...record, param: {} }
+    if (isSame(operation.call, seen)) return true
+    this.#halt(
+      errors.diverged(divergence({ task: this.id, operation, recorded: seen, others: this.#records.values() })),
+    )
     return false
   }
-}
-
-interface Divergence {
-  /** The id of the task that is replayed. */
-  readonly task: string
-  readonly operation: Operation
-  readonly requested: Described
-  readonly recorded: Described
-  /** The ids under which the records still have what is requested. */
-  readonly elsewhere: readonly string[]
-}
-
-/** Both operations by kind, function and place, and what to do. */
-function divergence({ task, operation, requested, recorded, elsewhere }: Divergence): string {
-  const found = elsewhere.length > 0 ? ` ${capital(said(requested))} is recorded as ${elsewhere.join(', ')}.` : ''
-  const { name, version } = rootOf(operation.frame).facts
-  return (
-    `The replay of '${task}' asks for ${said(requested)} as '${operation.id}'${placeOf(operation)}, ` +
-    `where ${said(recorded)} is recorded.${found} The code has changed under a running workflow: put the old code back, or ` +
-    `register the new one as another version, register('${name}', fn, { version: ${version + 1} }), and let this one end ` +
-    `on the old. Then continue the task: resonate tasks continue '${task}'`
-  )
-}
-
-/** Which of its function's operations it is, where its id tells. */
-function placeOf({ id, frame }: Operation): string {
-  const { id: caller, name } = frame.facts
-  const at = id.slice(caller.length + 1)
-  if (!id.startsWith(caller) || !/^\d+$/.test(at)) return ''
-  return ` (operation ${Number(at) + 1} of ${name ? `'${name}'` : 'a function without a name'})`
-}
-
-function rootOf(frame: Frame): Frame {
-  return frame.facts.parent ? rootOf(frame.facts.parent) : frame
-}
-
-function capital(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1)
 }
 
 /** Operations elsewhere whose state is asked for along with a settlement, at most: past it their order is what it is. */
@@ -1186,42 +1133,4 @@ export function callOf(
   retryPolicy: RetryPolicy | undefined,
 ): LocalCall {
   return { kind: 'local', name, version, fn, args, timeoutAt, tags: {}, retryPolicy, nonRetryable: [] }
-}
-
-interface Described {
-  readonly kind: 'a step' | 'a sleep' | 'a remote call' | 'a promise'
-  readonly name: string
-}
-
-function describe({ tags, param }: PromiseRecord): Described {
-  if (tags['resonate:timer'] === 'true') return { kind: 'a sleep', name: '' }
-  const kind = tags['resonate:scope'] === 'local' ? 'a step' : tags['resonate:target'] ? 'a remote call' : 'a promise'
-  return { kind, name: kind === 'a promise' ? '' : recordedName(param) }
-}
-
-function describeCall(call: LocalCall | RemoteCall): Described {
-  if (call.kind === 'local') return { kind: 'a step', name: call.name }
-  if (call.tags['resonate:timer'] === 'true') return { kind: 'a sleep', name: '' }
-  return call.tags['resonate:target'] ? { kind: 'a remote call', name: call.name } : { kind: 'a promise', name: '' }
-}
-
-function recordedName(param: Value): string {
-  if (!param.data) return ''
-  try {
-    const { func } = (plainCodec.decode(param) ?? {}) as { func?: unknown }
-    return typeof func === 'string' ? func : ''
-  } catch {
-    return ''
-  }
-}
-
-const plainCodec = new Codec()
-
-/** Names that a bundler made are as good as none: the next build makes others. */
-function isTelling(name: string): boolean {
-  return name.length > 2
-}
-
-function said({ kind, name }: Described): string {
-  return name ? `${kind} of '${name}'` : kind
 }
