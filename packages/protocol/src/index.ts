@@ -3,6 +3,7 @@
 export * from './address.ts'
 export * from './cron.ts'
 export * from './duration.ts'
+export * from './explanation.ts'
 export * from './ids.ts'
 export {
   countForgotten,
@@ -17,16 +18,7 @@ export {
 } from './machine/counters.ts'
 export * from './machine/effects.ts'
 export { DEFAULT_CONFIG, type Env, type MachineConfig } from './machine/env.ts'
-export {
-  calledBy,
-  type ExplainStep,
-  type Explanation,
-  explainStep,
-  type Facts,
-  isLive,
-  nextOf,
-  type Reason,
-} from './machine/explain.ts'
+export { calledBy, explainStep, type Facts, isLive, nextOf } from './machine/explain.ts'
 export { addFootprint } from './machine/footprint.ts'
 export { owed, type Step, type StepKind, type StepTable, WORKER_FORGET_MS } from './machine/internal.ts'
 export { Ordered } from './machine/ordered.ts'

@@ -1,7 +1,7 @@
 // One table: what each request carries and what its 200 (or 300) answers. Types only; what they mean is in machine/.
 // Source: the protocol page, sections 1 and 4.
 
-import type { Explanation } from './machine/explain.ts'
+import type { Explanation } from './explanation.ts'
 import type {
   PromiseRecord,
   PromiseState,

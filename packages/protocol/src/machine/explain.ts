@@ -4,97 +4,15 @@
 
 import { parseAddress } from '../address.ts'
 import { formatDuration } from '../duration.ts'
+import type { ExplainStep, Reason } from '../explanation.ts'
 import { compareIds } from '../ids.ts'
 import { quote } from '../quote.ts'
-import type { PromiseState, TaskState, Value } from '../records.ts'
+import type { Value } from '../records.ts'
 import { covers, type Sight } from '../scope.ts'
 import { isTimer, TAG_BRANCH, TAG_SCOPE } from '../tags.ts'
 import type { MachineConfig } from './env.ts'
 import { projectPromise, projectTask } from './project.ts'
 import type { Beat, PromiseRow, TaskRow, WorkerRow } from './rows.ts'
-
-/** What an execution waits for. Instants in ms since epoch. */
-export type Reason =
-  /** Not for the caller to know. */
-  | { readonly kind: 'hidden' }
-  | { readonly kind: 'settled'; readonly at: number }
-  /** A durable sleep. */
-  | { readonly kind: 'sleeping'; readonly until: number }
-  /** Nobody runs it: somebody outside is to settle it. */
-  | { readonly kind: 'unowned'; readonly until: number }
-  /** A step inside the function of another promise. */
-  | { readonly kind: 'step'; readonly of: string }
-  | { readonly kind: 'delayed'; readonly until: number }
-  /** Leases lost, or releases, in a row without progress. */
-  | { readonly kind: 'backing_off'; readonly until: number; readonly lost: number; readonly released: number }
-  /** Sent to a worker that has not acquired it yet. `until`: sent again, or to another, then. */
-  | { readonly kind: 'offered'; readonly pid: string; readonly since: number; readonly until: number }
-  /** POSTed to a URL. `until`: when again; absent: it is being sent for the first time. */
-  | { readonly kind: 'pushed'; readonly address: string; readonly since?: number; readonly until?: number }
-  | {
-      readonly kind: 'no_worker'
-      readonly group: string
-      /** Only this one may take it. */
-      readonly pid?: string
-      readonly since: number
-      /** Groups that have workers. */
-      readonly connected: readonly string[]
-    }
-  /** Every worker of the group says which functions it has, and none has this one. */
-  | {
-      readonly kind: 'no_function'
-      readonly group: string
-      readonly func: string
-      readonly version?: number
-      readonly workers: number
-      /** What they have of that name. */
-      readonly versions: readonly number[]
-    }
-  /** Ready, and workers are connected: as many as their capacity have it in hand already, or it goes out this moment. */
-  | { readonly kind: 'queued'; readonly group: string; readonly workers: number; readonly since: number }
-  | {
-      readonly kind: 'held'
-      readonly pid: string
-      readonly since: number | null
-      readonly renewedAt: number
-      /** When the lease ends unless it is renewed. */
-      readonly until: number
-      /** Absent: it never polled here. */
-      readonly isConnected?: boolean
-      readonly lagMs?: number
-    }
-  | { readonly kind: 'halted'; readonly since: number | null }
-  /** Waits for other promises. `on`: the oldest of those that were looked at, and the one that is followed. */
-  | {
-      readonly kind: 'suspended'
-      readonly since: number | null
-      readonly count: number
-      readonly examined: number
-      readonly on: string | null
-    }
-
-export interface ExplainStep {
-  readonly id: string
-  readonly state: PromiseState
-  readonly task?: TaskState
-  /** What it calls, where that can be read. */
-  readonly func?: string
-  readonly reason: Reason
-  /** The reason as a sentence. */
-  readonly text: string
-}
-
-/** From the promise that was asked for down to what holds everything up: the last step. */
-export interface Explanation {
-  readonly id: string
-  /** The instant it speaks of. */
-  readonly at: number
-  readonly steps: readonly ExplainStep[]
-  /** It waits, over others, for itself. */
-  readonly isCircular: boolean
-  /** There is more below the last step than is followed. */
-  readonly isCut: boolean
-}
 
 /** What a reason is found in. */
 export interface Facts {
