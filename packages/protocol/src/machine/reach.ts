@@ -3,11 +3,12 @@
 // so that the compiler asks for a new one; a test holds the footprint of every request against what is named here.
 // Pure like the rest of the machine. It decides nothing about who the caller is.
 
+import type { ExplainStep, Explanation } from '../explanation.ts'
 import type { Tags } from '../records.ts'
 import type { CreateAction, CreateData, Kind, Request, RequestTable, SettleAction } from '../requests.ts'
 import { covers, positionIn, type Scope, type Sight } from '../scope.ts'
 import { hasTask, TAG_BRANCH, TAG_ORIGIN, TAG_PARENT, TAG_TARGET } from '../tags.ts'
-import { type ExplainStep, type Explanation, nextOf } from './explain.ts'
+import { nextOf } from './explain.ts'
 import { decodeCursor, encodeCursor } from './search.ts'
 
 /** What a request names. */
