@@ -2,7 +2,7 @@
 // Commander turns the thrown error into a usage error.
 
 import { PROMISE_STATES, type PromiseState, TASK_STATES, type Tags, type TaskState } from '@resonatehq/protocol'
-import { InvalidArgumentError } from 'commander'
+import { InvalidArgumentError, Option } from 'commander'
 import { parseDuration } from './duration.ts'
 import { isRecord } from './values.ts'
 
@@ -17,6 +17,11 @@ export function positiveDuration(text: string): number {
   const ms = duration(text)
   if (ms === 0) throw new InvalidArgumentError('Expected more than no time, such as 30s.')
   return ms
+}
+
+/** An option with a default that help shows as people write it, not in milliseconds. */
+export function durationOption(flags: string, meaning: string, byDefault: string, parse = duration): Option {
+  return new Option(flags, meaning).argParser(parse).default(parse(byDefault), byDefault)
 }
 
 export function integer(min: number, max = Number.MAX_SAFE_INTEGER) {

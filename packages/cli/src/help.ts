@@ -1,4 +1,21 @@
-// How the help of each command ends: with a line to copy. Tests run every one of these lines.
+// How help reads: how a long table of options is laid out, and how each command ends, with a line to copy. Tests run every
+// one of these lines.
+
+import type { Command, Help } from 'commander'
+
+const WIDTH = 100
+const INDENT = 6
+
+/** For long tables of options: the option on a line of its own, and what it means below it. */
+export function inTwoLines(command: Command): Command {
+  return command.configureHelp({
+    formatItem(this: Help, term: string, _termWidth: number, description: string): string {
+      const width = Math.min(this.helpWidth ?? WIDTH, WIDTH) - INDENT
+      const lines = this.boxWrap(description, width).split('\n')
+      return [`  ${term}`, ...lines.map((line) => ' '.repeat(INDENT) + line)].join('\n')
+    },
+  })
+}
 
 /** For `addHelpText('after', …)`. */
 export function example(...lines: readonly string[]): string {

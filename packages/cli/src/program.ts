@@ -21,21 +21,12 @@ import type { Io } from './io.ts'
 import { withClientOptions } from './session.ts'
 
 const COMMANDS = [
-  serveCommand,
-  devCommand,
-  invokeCommand,
-  treeCommand,
-  explainCommand,
-  topCommand,
-  groupsCommand,
-  workersCommand,
-  promisesCommand,
-  tasksCommand,
-  schedulesCommand,
-  retentionCommand,
-  backupCommand,
-  migrateCommand,
-]
+  { heading: 'Run a server:', commands: [serveCommand, devCommand] },
+  { heading: 'Call functions, and see how they go on:', commands: [invokeCommand, treeCommand, explainCommand] },
+  { heading: 'See who works on what:', commands: [topCommand, groupsCommand, workersCommand] },
+  { heading: 'Read and steer what the server keeps:', commands: [promisesCommand, tasksCommand, schedulesCommand] },
+  { heading: 'Look after the database:', commands: [retentionCommand, backupCommand, migrateCommand] },
+] as const
 const SERVERS = new Set(['serve', 'dev'])
 
 export async function run(args: readonly string[], io: Io): Promise<ExitCode> {
@@ -53,7 +44,11 @@ export function createProgram(io: Io): Command {
     .version(manifest.version)
     .enablePositionalOptions()
     .addHelpText('after', help())
-  for (const command of COMMANDS) program.addCommand(command(io))
+    .commandsGroup('Learn more:')
+    .helpCommand('help [command]', 'say what a command takes')
+  for (const { heading, commands } of COMMANDS) {
+    for (const command of commands) program.addCommand(command(io).helpGroup(heading))
+  }
   // The settings come with the server, which client commands need not wait for.
   program.hook('preSubcommand', async (_program, command) => {
     if (SERVERS.has(command.name())) await addSettings(command)

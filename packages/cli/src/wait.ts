@@ -13,6 +13,12 @@ import type { Session } from './session.ts'
 
 /** Never the group of a worker: nothing is meant to be handed out here. */
 const GROUP = 'resonate-cli'
+
+/** Whether it is of those that work, and not of command lines that wait. */
+export function isFleet({ group }: { readonly group: string }): boolean {
+  return group !== GROUP
+}
+
 /** How long between questions while the connection stands. */
 const LISTENING_MS = 30_000
 /** How long between questions, and between attempts to connect, while it does not. */

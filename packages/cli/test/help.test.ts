@@ -64,6 +64,25 @@ test('every option and every command says what it is for', () => {
   }
 })
 
+test('commands and settings stand under headings, and no line is longer than a terminal', async () => {
+  const world = createWorld()
+  await world.run('--help')
+  assert.match(world.printed.stdout, /\nRun a server:\n {2}serve /)
+  assert.match(world.printed.stdout, /\nLook after the database:\n {2}retention /)
+  assert.doesNotMatch(world.printed.stdout, /\nCommands:/)
+  await world.run('serve', '--help')
+  assert.match(world.printed.stdout, /\n\[server\.tls\]\n {2}--server-tls-cert <TEXT>\n {6}PEM file/)
+  const [settings = ''] = world.printed.stdout.split('The headings are sections')
+  for (const line of settings.split('\n')) assert.ok(line.length <= 100, line)
+})
+
+test('defaults read as they would be typed', async () => {
+  const world = createWorld()
+  for (const command of ['invoke', 'top', 'serve']) await world.run(command, '--help')
+  for (const shown of ['(default: 1h)', '(default: 2s)', '(default: 75s)', '(default: 4MiB)'])
+    assert.ok(world.printed.stdout.includes(shown), shown)
+})
+
 test('--version prints the version of the package', async () => {
   const world = createWorld()
   assert.equal(await world.run('--version'), 0)

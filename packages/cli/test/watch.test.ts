@@ -110,6 +110,21 @@ test('workers of one group are asked for, and every page is read', async () => {
   assert.deepEqual(world.last().data, { limit: 1000, group: 'mail', cursor: 'after.x' })
 })
 
+test('a command line that waits for a result is no worker, unless it is asked for by its group', async () => {
+  const waiting = { ...worker('cli'), group: 'resonate-cli' }
+  const world = createWorld({
+    answer: ({ kind }) => ({
+      status: 200,
+      data: kind === 'worker.search' ? { workers: [waiting] } : { groups: [group('resonate-cli')] },
+    }),
+  })
+  for (const command of ['workers', 'groups', 'top --once'])
+    assert.equal(await world.run(...command.split(' '), '--json'), 0)
+  assert.doesNotMatch(world.printed.stdout, /resonate-cli/)
+  assert.equal(await world.run('workers', '--group', 'resonate-cli'), 0)
+  assert.match(world.printed.stdout, /resonate-cli/)
+})
+
 test('groups are a table of what waits and who is there for it', async () => {
   const world = createWorld({ tty: true, answer })
   assert.equal(await world.run('groups'), 0)

@@ -6,7 +6,7 @@
 // an unknown name is an error wherever it stands, because a misspelt setting that is ignored is found in production.
 
 import { DEFAULT_LIMITS, type RuleLimits } from '@resonatehq/protocol'
-import { parse as parseToml } from 'smol-toml'
+import { parse as parseToml, TomlError } from 'smol-toml'
 import { ANY_NETWORK, cidrOf } from './dispatch/networks.ts'
 import { COMPONENTS, LEVELS, readLevel } from './levels.ts'
 import { nearest } from './nearest.ts'
@@ -798,6 +798,8 @@ export interface Setting {
   readonly meaning: string
 }
 
+const ENV_PREFIX = 'RESONATE_'
+
 /** What stands for a value in help. */
 const PLACEHOLDERS = {
   boolean: '[true|false]',
@@ -939,7 +941,7 @@ export function readFlags(args: readonly string[]): { flags: Record<string, unkn
 export function configHelp(): string {
   return SETTINGS.map((s) => {
     const value = s.type === 'boolean' ? '[true|false]' : s.placeholder
-    return `  ${s.flag} ${value}\n      ${s.meaning} (default: ${printed(s)}; ${s.env})`
+    return `  ${s.flag} ${value}\n      ${s.meaning} (default: ${defaultText(s)}; ${s.env})`
   }).join('\n')
 }
 
@@ -947,7 +949,7 @@ export function configHelp(): string {
 export function configPage(): string {
   const cell = (text: string) => text.replaceAll('|', '\\|')
   const rows = SETTINGS.map(
-    (s) => `| \`${s.key}\` | \`${s.flag}\` | ${cell(unitOf(s))} | ${cell(printed(s))} | ${cell(s.meaning)} |`,
+    (s) => `| \`${s.key}\` | \`${s.flag}\` | ${cell(unitOf(s))} | ${cell(defaultText(s))} | ${cell(s.meaning)} |`,
   )
   return [
     '# Configuration',
@@ -969,7 +971,7 @@ function settingOf(row: Row): Setting {
   return {
     ...row,
     flag,
-    env: `RESONATE_${row.key.toUpperCase().replaceAll('.', '__')}`,
+    env: `${ENV_PREFIX}${row.key.toUpperCase().replaceAll('.', '__')}`,
     option: flag.slice(2).replaceAll(/-(.)/g, (_, letter: string) => letter.toUpperCase()),
     placeholder: row.type === 'choice' ? `<${row.choices.join('|')}>` : PLACEHOLDERS[row.type],
   }
@@ -983,16 +985,25 @@ const UNITS: Readonly<Record<Exclude<SettingRow['type'], 'choice'>, string>> = {
   boolean: 'true, false',
   integer: 'number',
   port: 'port',
-  duration: 'ms',
-  bytes: 'bytes',
+  duration: 'duration',
+  bytes: 'size',
   text: 'text',
   list: 'list',
 }
 
-function printed(setting: Setting): string {
-  const value = setting.default
+/** The default, in a form in which it could be given. */
+export function defaultText({ type, default: value }: Setting): string {
   if (Array.isArray(value) || value === '') return 'none'
+  if (type === 'duration') return inUnits(Number(value), DURATION_UNITS)
+  if (type === 'bytes') return inUnits(Number(value), { KiB: KIB, MiB: MIB })
   return String(value)
+}
+
+/** In the largest unit of which it is a whole number. */
+function inUnits(value: number, units: Readonly<Record<string, number>>): string {
+  const whole = Object.entries(units).filter(([, size]) => value > 0 && value % size === 0)
+  const [unit, size] = whole.reduce((largest, each) => (each[1] > largest[1] ? each : largest), ['', 1])
+  return `${value / size}${unit}`
 }
 
 function merge(into: Map<string, Raw>, layer: ReadonlyMap<string, Raw>): void {
@@ -1005,9 +1016,17 @@ function fileValues(file: ConfigSources['file'], problems: string[]): Map<string
   try {
     flatten(parseToml(file.text), '', file.path, values, problems)
   } catch (error) {
-    problems.push(`${file.path} is not valid TOML: ${error instanceof Error ? error.message.trim() : String(error)}`)
+    problems.push(
+      `${file.path} is not valid TOML${error instanceof TomlError ? whereAndWhy(error) : `: ${String(error)}`}`,
+    )
   }
   return values
+}
+
+/** One line of what the parser draws over several. */
+function whereAndWhy({ line, message }: TomlError): string {
+  const [reason] = message.replace('Invalid TOML document: ', '').split('\n')
+  return `, line ${line}: ${reason}`
 }
 
 /** Nested tables to dotted keys. Only a key of the table, or a table on the way to one, may appear. */
@@ -1033,12 +1052,12 @@ function envValues(env: Readonly<Record<string, string | undefined>>, problems: 
   const values = new Map<string, Raw>()
   for (const [name, value] of Object.entries(env)) {
     // Set to nothing is how a compose file leaves a variable out.
-    if (!name.startsWith('RESONATE_') || value === undefined || value === '') continue
+    if (!name.startsWith(ENV_PREFIX) || value === undefined || value === '') continue
     const setting = BY_ENV.get(name) ?? BY_OLDER_ENV.get(name)
     if (!setting && isOthers(name, value)) continue
     if (setting && name === setting.olderEnv && env[setting.env]) continue
     if (setting) values.set(setting.key, { value, from: name })
-    else problems.push(unknownName(name, [...BY_ENV.keys()], 'environment variable'))
+    else problems.push(unknownName(name, [...BY_ENV.keys()], 'environment variable', ENV_PREFIX))
   }
   return values
 }
@@ -1068,11 +1087,13 @@ function splitOnce(text: string, mark: string): [string, string | undefined] {
   return at < 0 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)]
 }
 
-function unknownName(name: string, known: readonly string[], what: string): string {
+/** What they all begin with, `prefix`, makes no two of them alike. */
+function unknownName(name: string, known: readonly string[], what: string, prefix = ''): string {
   const reason = GONE[keyOf(name)]
   if (reason) return `${name} is not a setting of this server: ${reason}. Remove it.`
-  const near = nearest(name, known)
-  return `unknown ${what} ${name}${near ? `. Did you mean ${near}?` : '. The settings are listed by --help.'}`
+  const own = (full: string) => full.slice(prefix.length)
+  const near = nearest(own(name), known.map(own))
+  return `unknown ${what} ${name}${near ? `. Did you mean ${prefix}${near}?` : '. The settings are listed by --help.'}`
 }
 
 /** The key that a flag or a variable would stand for, to look it up among those that are gone. */

@@ -3,7 +3,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { databaseUrlOf } from '../src/database.ts'
-import { type ConfigSources, loadConfig, readFlags, SETTINGS, storageText } from '../src/index.ts'
+import {
+  type ConfigKey,
+  type ConfigSources,
+  defaultText,
+  loadConfig,
+  readFlags,
+  SETTINGS,
+  storageText,
+} from '../src/index.ts'
 
 function load(sources: ConfigSources) {
   const loaded = loadConfig(sources)
@@ -58,6 +66,7 @@ test('the published names have the published defaults', () => {
 test('an unknown name suggests the nearest one, wherever it stands', () => {
   assert.match(problems({ file: file('[server]\nprot = 1') }), /server\.prot.*server\.port/s)
   assert.match(problems({ env: { RESONATE_SERVER__PROT: '1' } }), /RESONATE_SERVER__PROT.*RESONATE_SERVER__PORT/s)
+  assert.doesNotMatch(problems({ env: { RESONATE_BOGUS: '1' } }), /Did you mean/, 'the prefix alone makes no two alike')
   const flags = readFlags(['--server-prot', '1'])
   assert.ok('problems' in flags)
   assert.match(flags.problems.join(), /--server-prot.*--server-port/)
@@ -144,7 +153,24 @@ test('no message repeats a password, and what names the database leaves it out',
 })
 
 test('a file that is no TOML is said to be none', () => {
-  assert.match(problems({ file: file('port = = 1') }), /resonate\.toml/)
+  assert.equal(
+    problems({ file: file('level = "info"\nport = = 1') }),
+    'resonate.toml is not valid TOML, line 2: invalid value',
+  )
+})
+
+test('a default is told in a form in which it could be given', () => {
+  const told = new Map(SETTINGS.map((setting) => [setting.key, defaultText(setting)]))
+  assert.deepEqual(
+    ['server.idle_timeout', 'auth.jwks_stale', 'limits.body_size', 'limits.address_size', 'promises.retention'].map(
+      (key) => told.get(key as ConfigKey),
+    ),
+    ['75s', '1d', '4MiB', '2100', '0'],
+  )
+  for (const setting of SETTINGS) {
+    if (setting.type !== 'duration' && setting.type !== 'bytes') continue
+    assert.equal(load({ flags: { [setting.key]: defaultText(setting) } })[setting.key], setting.default, setting.key)
+  }
 })
 
 test('every setting has a meaning, a flag and a variable, and no two share one', () => {

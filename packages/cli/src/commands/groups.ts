@@ -7,6 +7,7 @@ import { example } from '../help.ts'
 import type { Io } from '../io.ts'
 import { shorten, tableText } from '../output.ts'
 import { openSession, type Session, withClientOptions } from '../session.ts'
+import { isFleet } from '../wait.ts'
 
 const PAGE = 1000
 const NAME_LENGTH_MAX = 40
@@ -28,7 +29,7 @@ export async function loadGroups(session: Session): Promise<GroupRecord[]> {
   let cursor: string | undefined
   do {
     const page = await session.ask('group.search', { limit: PAGE, ...(cursor === undefined ? {} : { cursor }) })
-    groups.push(...page.groups)
+    groups.push(...page.groups.filter(isFleet))
     cursor = page.cursor
   } while (cursor !== undefined)
   return groups

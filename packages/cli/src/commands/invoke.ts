@@ -3,7 +3,7 @@
 
 import type { PromiseRecord, Tags } from '@resonatehq/protocol'
 import { Command } from 'commander'
-import { collect, duration, integer, jsonArray, target } from '../arguments.ts'
+import { collect, durationOption, integer, jsonArray, target } from '../arguments.ts'
 import { promiseText } from '../describe.ts'
 import { formatDuration } from '../duration.ts'
 import { EXIT, Failure } from '../exit.ts'
@@ -33,9 +33,9 @@ export function invokeCommand(io: Io): Command {
     .option('--arg <value>', 'an argument: JSON, or text; repeat for more', collect)
     .option('--json-args <json>', 'all arguments, as a JSON array; wins over --arg', jsonArray)
     .option('--version <n>', 'version of the function', integer(1), 1)
-    .option('-t, --timeout <duration>', 'how long the call may take', duration, duration('1h'))
+    .addOption(durationOption('-t, --timeout <duration>', 'how long the call may take', '1h'))
     .option('--target <target>', 'group of workers, or an address', target, 'poll://any@default')
-    .option('--delay <duration>', 'start no sooner than this', duration, 0)
+    .addOption(durationOption('--delay <duration>', 'start no sooner than this', '0'))
     .option('--wait', 'wait for the outcome and print its value')
     .addHelpText(
       'after',

@@ -4,7 +4,7 @@
 import type { Addresses, Config, Logger, Setting } from '@resonatehq/server'
 import { Command, Option } from 'commander'
 import { EXIT, fatal } from '../exit.ts'
-import { example, programName } from '../help.ts'
+import { example, inTwoLines, programName } from '../help.ts'
 import type { Io } from '../io.ts'
 
 const CONFIG_FILE = 'resonate.toml'
@@ -15,7 +15,7 @@ const SAME_SIGNAL_MS = 500
 type Flags = Readonly<Record<string, unknown>>
 
 export function serveCommand(io: Io): Command {
-  return new Command('serve')
+  return inTwoLines(new Command('serve'))
     .description('run a server over a SQLite file or PostgreSQL')
     .addHelpText(
       'after',
@@ -30,31 +30,28 @@ export function serveCommand(io: Io): Command {
 }
 
 export function devCommand(io: Io): Command {
-  return new Command('dev')
+  return inTwoLines(new Command('dev'))
     .description('run a server in memory, for development: what it knows is gone when it ends')
     .addHelpText('after', SETTINGS_HELP + example('resonate dev', 'resonate dev --storage-sqlite-path dev.db'))
     .action(async (flags: Flags) => serve(io, devFlags(flags)))
 }
 
 const SETTINGS_HELP = `
-Flags win over environment variables (server.port is RESONATE_SERVER__PORT), those over ${CONFIG_FILE} in the working
-folder, that over the defaults. The first SIGINT or SIGTERM finishes what is in flight; a second one ends at once.
+The headings are sections of ${CONFIG_FILE}. Flags win over environment variables (server.port is RESONATE_SERVER__PORT),
+those over ${CONFIG_FILE} in the working folder, that over the defaults. The first SIGINT or SIGTERM finishes what is in flight; a second one ends at once.
 `
 
 /** Gives a command a flag for every setting of the server. */
 export async function addSettings(command: Command): Promise<void> {
-  const { SETTINGS } = await import('@resonatehq/server')
-  for (const setting of SETTINGS) command.addOption(optionOf(setting))
+  const { SETTINGS, defaultText } = await import('@resonatehq/server')
+  for (const setting of SETTINGS) command.addOption(optionOf(setting, defaultText(setting)))
 }
 
-function optionOf(setting: Setting): Option {
-  const { flag, placeholder, meaning, type } = setting
-  const option = new Option(`${flag} ${placeholder}`, `${meaning} (default: ${defaultText(setting)})`)
+function optionOf({ key, flag, placeholder, meaning, type }: Setting, defaultText: string): Option {
+  const option = new Option(`${flag} ${placeholder}`, `${meaning} (default: ${defaultText})`)
+  const section = key.slice(0, Math.max(0, key.lastIndexOf('.')))
+  if (section !== '') option.helpGroup(`[${section}]`)
   return type === 'list' ? option.argParser((text, before: string[] = []) => [...before, text]) : option
-}
-
-function defaultText({ default: value }: Setting): string {
-  return value === '' || (Array.isArray(value) && value.length === 0) ? 'none' : String(value)
 }
 
 /** In memory unless a store is named on the command line, and with a log for people. */

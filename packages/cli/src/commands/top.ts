@@ -3,15 +3,16 @@
 
 import type { GroupRecord, WorkerRecord } from '@resonatehq/protocol'
 import { Command } from 'commander'
-import { positiveDuration } from '../arguments.ts'
+import { durationOption, positiveDuration } from '../arguments.ts'
 import { Failure } from '../exit.ts'
 import { example } from '../help.ts'
 import { type Io, pause } from '../io.ts'
 import { openSession, type Session, withClientOptions } from '../session.ts'
+import { isFleet } from '../wait.ts'
 import { groupsText, loadGroups } from './groups.ts'
 import { workersText } from './workers.ts'
 
-const EVERY_MS = 2_000
+const EVERY = '2s'
 /** Lines of a screen that nobody has to scroll. */
 const WORKERS_SHOWN = 20
 const GROUPS_SHOWN = 20
@@ -34,7 +35,7 @@ interface Sight {
 export function topCommand(io: Io): Command {
   return withClientOptions(new Command('top'))
     .description('watch groups and workers; one line of JSON each time where stdout is no terminal')
-    .option('--interval <duration>', 'how long between two looks', positiveDuration, EVERY_MS)
+    .addOption(durationOption('--interval <duration>', 'how long between two looks', EVERY, positiveDuration))
     .option('--once', 'look once')
     .addHelpText('after', example('resonate top --once'))
     .action(async (options: TopOptions, command: Command) => watch(openSession(io, command), options))
@@ -68,7 +69,7 @@ async function look(session: Session): Promise<Sight> {
     loadGroups(session),
     session.ask('worker.search', { limit: WORKERS_LOADED }),
   ])
-  return { at: session.io.now(), groups, workers, isCut: cursor !== undefined }
+  return { at: session.io.now(), groups, workers: workers.filter(isFleet), isCut: cursor !== undefined }
 }
 
 /** From the upper left corner, over what was there. */

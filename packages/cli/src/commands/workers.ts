@@ -7,6 +7,7 @@ import { example } from '../help.ts'
 import type { Io } from '../io.ts'
 import { shorten, tableText } from '../output.ts'
 import { openSession, type Session, withClientOptions } from '../session.ts'
+import { isFleet } from '../wait.ts'
 
 const PAGE = 1000
 const CELL_LENGTH_MAX = 40
@@ -33,7 +34,7 @@ export async function loadWorkers(session: Session, group?: string): Promise<Wor
       ...(group === undefined ? {} : { group }),
       ...(cursor === undefined ? {} : { cursor }),
     })
-    workers.push(...page.workers)
+    workers.push(...page.workers.filter((worker) => worker.group === group || isFleet(worker)))
     cursor = page.cursor
   } while (cursor !== undefined)
   return workers
