@@ -131,20 +131,24 @@ export class Peers {
   #say(hints: string, isMore = false): void {
     const text = `{"from":${JSON.stringify(this.#options.server)},"hints":[${hints}]${isMore ? ',"isMore":true' : ''}}`
     // H1: what could not be told is found by the next look of whoever it concerns.
-    this.#options.hints?.tell(text).catch((error: unknown) => this.#broken(error))
+    const connection = this.#deaf
+    this.#options.hints?.tell(text).catch((error: unknown) => this.#broken(connection, error))
   }
 
   async #listen(): Promise<void> {
     const { hints, log } = this.#options
     if (!hints || this.#isStopped) return
-    let isBroken = false
+    let end: (() => void) | null = null
+    let fault: unknown = null
     const broken = (error: unknown) => {
-      isBroken = true
-      this.#broken(error)
+      fault ??= error
+      this.#broken(end, error)
     }
     try {
-      const end = await hints.listen((text) => this.#take(text), broken)
-      if (this.#isStopped || isBroken) return end()
+      end = await hints.listen((text) => this.#take(text), broken)
+      if (this.#isStopped || fault !== null) end()
+      if (this.#isStopped) return
+      if (fault !== null) throw fault
       this.#deaf = end
       this.#hello()
       if (this.#isDeafSaid) log.info({}, 'other servers are heard again')
@@ -160,9 +164,10 @@ export class Peers {
     if (this.#deaf) this.#look(true)
   }
 
-  #broken(error: unknown): void {
-    if (!this.#deaf || this.#isStopped) return
-    this.#deaf()
+  /** `connection`: which one it was; another may have taken its place long ago. */
+  #broken(connection: (() => void) | null, error: unknown): void {
+    if (!connection || connection !== this.#deaf || this.#isStopped) return
+    connection()
     this.#deaf = null
     this.#sayDeaf(error)
     this.#options.platform.defer(() => void this.#listenAgain())

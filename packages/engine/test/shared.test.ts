@@ -6,6 +6,7 @@ import { type TestContext, test } from 'node:test'
 import { handOf, type Request, type TaskRow } from '@resonatehq/protocol'
 import { type Hints, memoryStore, type Store, type Transaction } from '@resonatehq/store'
 import { createEngine, type Engine, type Platform } from '../src/index.ts'
+import { Peers } from '../src/peers.ts'
 import { ManualPlatform, strictLog } from './manual-platform.ts'
 import { Port } from './world.ts'
 
@@ -235,4 +236,30 @@ test('a batch names no more locks than its store can take', async (t) => {
   engine.connect(port)
   while (port.messages.length < 95) await engine.submit({ kind: 'promise.get', data: { id: 'nobody' } })
   assert.ok(sizes.slice(1).every((size) => size <= 11))
+})
+
+test('whatever keeps a server from hearing others, it tries again, and looks at everything when it hears', async () => {
+  const platform = new ManualPlatform({ now: START })
+  const looks: boolean[] = []
+  const told: string[] = []
+  let listens = 0
+  const hints: Hints = {
+    bytesMax: 1_000,
+    tell: async (text) => void told.push(text),
+    async listen(_, broken) {
+      listens++
+      if (listens === 1) throw new Error('refused')
+      if (listens === 2) broken(new Error('cut while it was opened'))
+      return () => {}
+    },
+  }
+  const log = { info() {}, warn() {}, error: () => assert.fail() }
+  const look = async (isComplete: boolean) => void looks.push(isComplete)
+  const peers = new Peers({ hints, server: 'a', platform, log, heard() {}, look })
+  await peers.start()
+  await platform.advance(3_000, () => new Promise(setImmediate))
+  assert.equal(listens, 3)
+  assert.equal(told.length, 1)
+  assert.ok(looks.includes(true))
+  await peers.stop()
 })

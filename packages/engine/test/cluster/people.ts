@@ -30,7 +30,7 @@ const SILENCE_MS = 3_000
 const LOOK_MS = 500
 
 /** Somebody with a process, requests and one connection. */
-class Peer {
+class User {
   readonly network: Network
   readonly process: Process
   readonly group: string
@@ -148,7 +148,7 @@ interface Work {
   readonly children?: readonly { readonly id: string; readonly group: string | null }[]
 }
 
-export class SimWorker extends Peer {
+export class SimWorker extends User {
   /** Claims that it holds: id → version. */
   readonly #held = new Map<string, number>()
   readonly #claimed: (id: string, version: number, pid: string) => void
@@ -241,7 +241,7 @@ function isPending(answer: Answer | undefined): boolean {
 
 export const FAR = 9e15
 
-export class SimClient extends Peer {
+export class SimClient extends User {
   readonly #told = new Set<string>()
   /** Workflows whose beginning was acknowledged. */
   readonly begun: string[] = []
