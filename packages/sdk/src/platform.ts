@@ -96,6 +96,7 @@ interface NodeProcess {
   memoryUsage?: { rss?(): number }
   readonly env: Record<string, string | undefined>
   readonly versions?: { readonly node?: string }
+  getBuiltinModule?(name: string): { hostname?(): string } | undefined
 }
 
 const nodeProcess = (globalThis as { process?: NodeProcess }).process
@@ -116,10 +117,15 @@ export function systemPlatform(): Platform {
     random: () => Math.random(),
     uuid: () => crypto.randomUUID().replaceAll('-', ''),
     env: (name) => nodeProcess?.env[name],
-    host: nodeProcess?.env.HOSTNAME ?? 'unknown',
+    host: nodeProcess?.env.HOSTNAME || hostname() || 'unknown',
     http: nodeProcess?.versions?.node ? nodeHttp() : fetchHttp(),
     ...(nodeProcess?.versions?.node ? nodeExtras(nodeProcess) : {}),
   }
+}
+
+/** Of this machine, where it can be asked without an import, which would not be done in time. */
+function hostname(): string | undefined {
+  return nodeProcess?.getBuiltinModule?.('os')?.hostname?.()
 }
 
 function nodeExtras(node: NodeProcess): Partial<Platform> {

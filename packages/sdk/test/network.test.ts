@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { connect, createServer as createTcpServer, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
+import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type Context, Resonate, type ResonateOptions, systemPlatform } from '@resonatehq/sdk'
@@ -188,4 +188,16 @@ test('a worker that still has the frame asks for no preload', async (t) => {
   await resonate.promises.resolve('id:0', { value: 'hello' })
   assert.equal(await call, 'hello')
   assert.deepEqual(acquired, [undefined, false])
+})
+
+test('a worker tells the name of its machine, also where no variable does', (t) => {
+  const before = process.env.HOSTNAME
+  t.after(() => {
+    if (before === undefined) delete process.env.HOSTNAME
+    else process.env.HOSTNAME = before
+  })
+  delete process.env.HOSTNAME
+  assert.equal(systemPlatform().host, hostname())
+  process.env.HOSTNAME = 'pod-7'
+  assert.equal(systemPlatform().host, 'pod-7')
 })
