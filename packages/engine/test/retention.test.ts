@@ -1,9 +1,14 @@
 // Retention as the engine runs it: when it looks, how much at a time, and what a preview says. What may be forgotten is the
-// machine's to decide, and shown in its transcripts. Time is moved by hand.
+// machine's to decide, and shown in its transcripts. Time is moved by hand, but where servers share a database.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FORGOTTEN } from '@resonatehq/protocol'
+import { nodePlatform } from '@resonatehq/server'
+import { postgresStore } from '@resonatehq/store/postgres'
+import { startPostgres, withoutPostgres } from '../../store/test/postgres-server.ts'
+import { createEngine, type Engine, type Executed } from '../src/index.ts'
+import { strictLog } from './manual-platform.ts'
 import { type Bench, open, START } from './world.ts'
 
 const AGE_MS = 60_000
@@ -119,4 +124,56 @@ test('a store that fails is looked at again with the next round', async (t) => {
   await bench.advance(2 * ROUND_MS)
   assert.deepEqual(await ids(bench), [])
   assert.equal(errors.length, 2)
+})
+
+test('two servers of one database that look at once forget each promise once, and nothing that is needed', {
+  skip: withoutPostgres,
+}, async (t) => {
+  const postgres = await startPostgres()
+  t.after(async () => {
+    for (const engine of engines) await engine.stop()
+    await postgres.stop()
+  })
+  const url = await postgres.create()
+  const forgotten = new Set<string>()
+  const all = Promise.withResolvers<void>()
+  const trace = (executed: readonly Executed[]) => {
+    for (const { decision } of executed)
+      for (const effect of decision.effects) if (effect.kind === 'promise.drop') forgotten.add(effect.id)
+    if (forgotten.size === 500) all.resolve()
+  }
+  const engines = ['a', 'b'].map((name) =>
+    createEngine({
+      ...{
+        store: postgresStore({ url, server: name }),
+        platform: nodePlatform(),
+        log: strictLog(),
+        serverUrl: 'http://s',
+      },
+      ...{ promiseRetentionMs: 1, promiseRoundMs: 10, trace },
+    }),
+  )
+  const [engine] = engines as [Engine]
+  await engine.start()
+  const [root, child] = [{ id: 'root' }, { id: 'root:0', tags: { 'resonate:parent': 'root' } }]
+  const creates = [root, child, ...many(500).map((id) => ({ id }))].map(
+    (data) => ({ kind: 'promise.create', data: { timeoutAt: 9e15, param: {}, tags: {}, ...data } }) as const,
+  )
+  await engine.submitAll(creates)
+  const ended = [child, ...many(500).map((id) => ({ id }))].map(
+    ({ id }) => ({ kind: 'promise.settle', data: { id, state: 'resolved', value: {} } }) as const,
+  )
+  await engine.submitAll(ended)
+  await engines[1]?.start()
+  await all.promise
+  for (const one of engines) await one.stop()
+  assert.deepEqual([...forgotten].sort(), many(500).sort())
+  const store = postgresStore({ url })
+  await store.open()
+  const counters = await store.counters()
+  await store.close()
+  assert.deepEqual(
+    [counters.get('promises.pending'), counters.get('promises.resolved'), counters.get(FORGOTTEN)],
+    [1, 1, 500],
+  )
 })
