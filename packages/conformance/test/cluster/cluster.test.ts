@@ -101,7 +101,7 @@ class Client {
   async failures(): Promise<Failure[]> {
     const late = setTimeout(RECOVERY_MS, 'nothing yet', { ref: false })
     const looked = [...this.#handles].map(async ([id, { handle, n }]) => {
-      const result = await Promise.race([handle.result(), late])
+      const result = await Promise.race([handle.result().catch(String), late])
       return result === orderOf(n) ? [] : [{ id, problem: `${id} came to ${result}, not to ${orderOf(n)}` }]
     })
     return (await Promise.all(looked)).flat()
