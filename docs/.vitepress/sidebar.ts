@@ -17,6 +17,7 @@ export const sidebar: readonly Section[] = [
   {
     text: 'Operations',
     items: [
+      { text: 'In production', link: '/production' },
       { text: 'Several processes', link: '/processes' },
       { text: 'PostgreSQL', link: '/postgres' },
       { text: 'Scaling', link: '/scaling' },
@@ -32,6 +33,7 @@ export const sidebar: readonly Section[] = [
   {
     text: 'Reference',
     items: [
+      { text: 'Command line', link: '/cli' },
       { text: 'Configuration', link: '/configuration' },
       { text: 'Metrics', link: '/metrics' },
       { text: 'SDK', link: '/sdk' },
