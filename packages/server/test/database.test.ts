@@ -5,10 +5,11 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, type TestContext, test } from 'node:test'
-import { freePort } from '../../conformance/test/processes.ts'
+import { freePort, Process } from '../../conformance/test/processes.ts'
 import { command, type PostgresServer, startPostgres, withoutPostgres } from '../../store/test/postgres-server.ts'
 import { createServer, nodePlatform, type Server, silentLogger } from '../src/index.ts'
 import { type Certificate, makeCertificate, withoutOpenssl } from './certificates.ts'
@@ -96,6 +97,38 @@ test('a wrong password is told without the password', { skip }, async (t) => {
   )
   assert.match(fault.message, /refuses the user: check name, password and pg_hba\.conf/)
   assert.doesNotMatch(`${fault.stack} ${JSON.stringify(fault)}`, /guessed/)
+})
+
+test('a server without the password that it needs says so and ends', { skip }, async (t) => {
+  // This one ends when nothing is left open; the server's own main ends whatever is.
+  const main = join(import.meta.dirname, '../../cli/src/main.ts')
+  const serve = [main, 'serve', '--server-port', '0', '--observability-metrics-port', '0']
+  const url = ['--storage-postgres-url', `postgres://app@localhost:${port}/d?sslmode=require`]
+  const file = ['--storage-postgres-password-file', join(folder, 'none')]
+  for (const [flags, said] of [
+    [url, 'asks for a password, and none was given'],
+    [[...url, ...file], 'the password of the database cannot be read from'],
+  ] as const) {
+    const started = new Process(t, [...serve, ...flags])
+    await started.says(said)
+    assert.equal(await started.exited, 1)
+  }
+})
+
+test('a database without TLS, and what is no database, are told with what to do', async (t) => {
+  /** What it answers first; nothing: it hangs up. */
+  const answering = async (answer?: string) => {
+    const tcp = createTcpServer((socket) => {
+      socket.on('error', () => {})
+      socket.once('data', () => (answer === undefined ? socket.destroy() : socket.write(answer)))
+    })
+    await once(tcp.listen(0, '127.0.0.1'), 'listening')
+    t.after(() => tcp.close())
+    const { port } = tcp.address() as AddressInfo
+    return open(t, { 'storage.postgres.url': `postgres://app:x@127.0.0.1:${port}/d?sslmode=require` })
+  }
+  await assert.rejects(answering('N'), /does not speak TLS: .*sslmode=prefer/)
+  await assert.rejects(answering(), /database d at 127\.0\.0\.1:\d+ ended the connection: check/)
 })
 
 test('a password is changed while the server runs: new connections bring the new one', { skip }, async (t) => {

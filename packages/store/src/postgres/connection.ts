@@ -1,6 +1,7 @@
 // The pool of connections: where the database is, how it is trusted, what every session is told, and what a fault means in
 // words for people. A connection on which anything failed is closed and never used again; the pool opens another.
 
+import type { EventEmitter } from 'node:events'
 import pg from 'pg'
 import { type ConnectionOptions, parse } from 'pg-connection-string'
 import { SchemaError } from '../migrate.ts'
@@ -60,12 +61,22 @@ export function openPool(settings: ConnectionSettings, { isPlain = false, lost }
     allowExitOnIdle: true,
     types: { getTypeParser },
     pipeline: true,
+    Client: ClosingClient,
   } as pg.PoolConfig)
   // A fault of an idle connection concerns nobody; one in use reports it at its statement. Unheard, either ends the process.
   pool.on('error', lost)
   pool.on('release', (error: unknown) => error && !isAnswered(error) && lost())
   pool.on('connect', (client) => client.on('error', () => {}))
   return pool
+}
+
+/** The driver by itself leaves the socket open when it is the password that fails: none was given, or its file is gone. */
+class ClosingClient extends pg.Client {
+  constructor(config?: string | pg.ClientConfig) {
+    super(config)
+    const { connection } = this as unknown as { connection: EventEmitter & { stream: { destroy(): void } } }
+    connection.on('error', () => connection.stream.destroy())
+  }
 }
 
 /** The database said no, and is there. Classes 08 and 57P are what it says, or is made to say, when it is not. */
@@ -126,8 +137,28 @@ export function explain(error: unknown, where: string): Error {
         'and as host the name that its certificate is for',
     )
   }
+  if (isWithoutTls(error)) {
+    return new SchemaError(`${where} does not speak TLS: switch it on there, or ask for less with sslmode=prefer`)
+  }
+  if (/password must be a (?:non-empty )?string/.test(error.message)) {
+    return new SchemaError(
+      `${where} asks for a password, and none was given: put one into a file that the settings name, or into the URL`,
+    )
+  }
+  if (/timeout exceeded when trying to connect|due to connection timeout/.test(error.message)) {
+    return new SchemaError(
+      `${where} does not answer (${error.message}): check its host and port, and firewalls between`,
+    )
+  }
+  if (/Connection terminated unexpectedly/.test(error.message)) {
+    return new SchemaError(`${where} ended the connection: check that a PostgreSQL has that host and port, and its log`)
+  }
   switch (code) {
     case 'ECONNREFUSED':
+    case 'EHOSTUNREACH':
+    case 'ENETUNREACH':
+    case 'ETIMEDOUT':
+    case 'EAI_AGAIN':
     case 'ENOTFOUND':
     case 'ENOENT':
       return new SchemaError(`${where} cannot be reached (${code}): check its host and port, and that it runs`)
