@@ -154,6 +154,7 @@ export class Client {
 
   protected constructor(options: ResonateOptions, retryPolicy: RetryPolicy) {
     const platform = options.platform ?? systemPlatform()
+    const capacity = checkedCount('concurrency', options.concurrency ?? CONCURRENCY)
     const logger = options.logger ?? new ConsoleLogger(options.logLevel ?? (options.verbose ? 'debug' : 'warn'))
     this.#platform = platform
     this.group = options.group ?? 'default'
@@ -177,7 +178,7 @@ export class Client {
       pid: this.pid,
       ttl,
       lagLimitMs: checkedMs('lagLimit', options.lagLimit ?? ttl),
-      concurrency: options.concurrency ?? CONCURRENCY,
+      concurrency: capacity,
       framesMax: options.frames?.count ?? FRAMES_MAX,
       frameCharsMax: options.frames?.bytes ?? FRAME_BYTES_MAX,
       transport: this.#transport,
@@ -199,7 +200,6 @@ export class Client {
     this.#transport.reopened?.(() => this.#listeners.askAgain())
     if (options.signals) this.#heed(options.signals === true ? {} : options.signals)
     // At the next macrotask, when what a program registers at its start is there to be told of.
-    const capacity = options.concurrency ?? CONCURRENCY
     platform.defer(() => {
       if (this.#stopping) return
       this.#transport.start(() => ({
@@ -470,6 +470,11 @@ function nameOf(what: AnyFunction | string): string {
 function checkedMs(name: string, value: number): number {
   if (Number.isFinite(value) && value >= 1) return value
   throw new TypeError(`The option '${name}' is in milliseconds, at least 1, got ${String(value)}`)
+}
+
+function checkedCount(name: string, value: number): number {
+  if (Number.isSafeInteger(value) && value >= 1) return value
+  throw new TypeError(`The option '${name}' is a whole number of at least 1, got ${String(value)}`)
 }
 
 export interface TransportParts {

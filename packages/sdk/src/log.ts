@@ -24,6 +24,7 @@ export class ConsoleLogger implements Logger {
 
   constructor(level: LogLevel = 'warn') {
     this.#least = LEVELS.indexOf(level)
+    if (this.#least < 0) throw new TypeError(`A log level is one of ${LEVELS.join(', ')}, got '${level}'`)
   }
 
   debug(fields: Record<string, unknown>, msg: string): void {

@@ -334,3 +334,10 @@ test('the README tells of every option', () => {
   const table = readme.split('\n## Options\n')[1]?.split('\n## ')[0] ?? ''
   for (const name of Object.keys(OPTIONS)) assert.match(table, new RegExp(`\`${name}\``), name)
 })
+
+test('a concurrency that is no number of tasks, and a log level that there is not, are said to be wrong', () => {
+  for (const concurrency of [0, -1, 1.5, Number.POSITIVE_INFINITY, 'a' as unknown as number])
+    assert.throws(() => new Resonate({ concurrency }), /'concurrency' is a whole number of at least 1, got /)
+  const logLevel = 'loud' as unknown as 'info'
+  assert.throws(() => new Resonate({ logLevel }), /one of debug, info, warn, error, got 'loud'/)
+})

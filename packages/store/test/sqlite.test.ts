@@ -35,10 +35,7 @@ test('a file that another process serves is refused with what to do', async (t) 
     cwd: import.meta.dirname,
     encoding: 'utf8',
   })
-  assert.match(
-    stdout,
-    /is in use by another process: stop that server, or choose another file with --storage-sqlite-path/,
-  )
+  assert.match(stdout, /is in use by another process: stop that server, or choose another file \(--storage-sqlite-path/)
 })
 
 test('a newer schema is refused and left alone', async (t) => {

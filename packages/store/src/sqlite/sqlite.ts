@@ -474,7 +474,8 @@ function explain(error: unknown, path: string): Error {
     case 5: // SQLITE_BUSY
     case 6: // SQLITE_LOCKED
       return new SchemaError(
-        `the database ${path} is in use by another process: stop that server, or choose another file with --storage-sqlite-path`,
+        `the database ${path} is in use by another process: stop that server, or choose another file (--storage-sqlite-path ` +
+          'of a server, the path of Resonate.local)',
       )
     case 14: // SQLITE_CANTOPEN
       return new SchemaError(`the database ${path} cannot be opened: check that its folder exists and can be written`)
