@@ -132,16 +132,32 @@ const REASONS: Readonly<Record<string, string>> = {
   UND_ERR_SOCKET: 'the server closed the connection',
 }
 
+/** What TLS says of a certificate that it does not believe. */
+const UNTRUSTED = /^(?:ERR_TLS_CERT_|CERT_|SELF_SIGNED_CERT|DEPTH_ZERO_SELF_SIGNED|UNABLE_TO_(?:GET_ISSUER|VERIFY))/
+/** What it says where nobody speaks it. */
+const NO_TLS = /^(?:EPROTO|ERR_SSL_WRONG_VERSION_NUMBER|ERR_SSL_PACKET_LENGTH_TOO_LONG)$/
+
 function unreachableMessage(url: string, fault: unknown, timedOut: boolean): string {
   if (timedOut) return `The server at ${url} did not answer within ${REQUEST_TIMEOUT_MS / 1000} s.`
-  return `No server at ${url}: ${reasonOf(fault)}. Start one with \`resonate dev\`, or name another with --server.`
+  const { code, message } = innermost(fault)
+  if (UNTRUSTED.test(code)) {
+    return (
+      `The certificate of ${url} is not trusted: ${message.split(';')[0]}. ` +
+      'Name the file of its authority in NODE_EXTRA_CA_CERTS.'
+    )
+  }
+  if (NO_TLS.test(code)) return `What answers at ${url} does not speak TLS. Name it by http:// if it is the server.`
+  if (code === 'UND_ERR_SOCKET' && url.startsWith('http:')) {
+    return `What is at ${url} closed the connection without an answer. Name it by https:// if it speaks TLS.`
+  }
+  const reason = REASONS[code] ?? message
+  return `No server at ${url}: ${reason}. Start one with \`resonate dev\`, or name another with --server.`
 }
 
 /** fetch wraps the socket's error in one or two others; the innermost says what happened. */
-function reasonOf(fault: unknown): string {
-  if (!(fault instanceof Error)) return String(fault)
+function innermost(fault: unknown): { readonly code: string; readonly message: string } {
+  if (!(fault instanceof Error)) return { code: '', message: String(fault) }
   const inner = fault instanceof AggregateError ? fault.errors[0] : fault.cause
-  if (inner instanceof Error) return reasonOf(inner)
-  const code = (fault as { code?: unknown }).code
-  return (typeof code === 'string' && REASONS[code]) || fault.message
+  if (inner instanceof Error) return innermost(inner)
+  return { code: String((fault as { code?: unknown }).code ?? ''), message: fault.message }
 }

@@ -75,7 +75,7 @@ const faults: readonly (readonly [cause: Error, reason: string])[] = [
     new AggregateError([Object.assign(new Error('::1'), { code: 'ECONNREFUSED' }), new Error('127.0.0.1')]),
     'connection refused',
   ],
-  [new Error('self-signed certificate'), 'self-signed certificate'],
+  [new Error('something new'), 'something new'],
 ]
 
 for (const [cause, reason] of faults) {
@@ -88,6 +88,26 @@ for (const [cause, reason] of faults) {
       `Error: No server at http://localhost:8001: ${reason}. ` +
         'Start one with `resonate dev`, or name another with --server.\n',
     )
+  })
+}
+
+const mismatches: readonly (readonly [code: string, url: string, said: RegExp])[] = [
+  [
+    'DEPTH_ZERO_SELF_SIGNED_CERT',
+    'https://s',
+    /certificate of https:\/\/s is not trusted: as node says\. .*NODE_EXTRA_CA_/,
+  ],
+  ['ERR_SSL_WRONG_VERSION_NUMBER', 'https://s', /https:\/\/s does not speak TLS\. Name it by http:\/\//],
+  ['UND_ERR_SOCKET', 'http://s', /http:\/\/s closed the connection without an answer\. Name it by https:\/\//],
+]
+
+for (const [code, url, said] of mismatches) {
+  test(`${code}: a server is there, and what to do is another thing than starting one`, async () => {
+    const cause = Object.assign(new Error('as node says; and more'), { code })
+    const world = createWorld({ fetch: () => Promise.reject(new TypeError('fetch failed', { cause })) })
+    assert.equal(await world.run('promises', 'get', 'a', '--server', url), 1)
+    assert.match(world.printed.stderr, said)
+    assert.doesNotMatch(world.printed.stderr, /resonate dev/)
   })
 }
 
