@@ -123,6 +123,7 @@ async function startServer(t: TestContext): Promise<{ url: string; metricsPort: 
     RESONATE_OBSERVABILITY__METRICS_PORT: `${metricsPort}`,
     RESONATE_TRANSPORTS__HTTP_PUSH__SECRET: SECRET,
     RESONATE_TRANSPORTS__HTTP_PUSH__PRIVATE_NETWORKS: '127.0.0.0/8,::1/128',
+    RESONATE_SCALING__TARGET_WAIT: '1s',
     // So that a killed worker is noticed at once on a server that has just started.
     RESONATE_TASKS__DISCONNECT_GRACE: '500ms',
     RESONATE_TASKS__DISCONNECT_UPTIME: '0',
