@@ -105,6 +105,7 @@ const immediate = (globalThis as { setImmediate?: Immediate }).setImmediate
 
 /** The platform of this runtime. */
 export function systemPlatform(): Platform {
+  demandPresent()
   return {
     now: () => Date.now(),
     timer(delayMs, fn, options) {
@@ -121,6 +122,14 @@ export function systemPlatform(): Platform {
     http: nodeProcess?.versions?.node ? nodeHttp() : fetchHttp(),
     ...(nodeProcess?.versions?.node ? nodeExtras(nodeProcess) : {}),
   }
+}
+
+/** What this package is written with came to all runtimes in 2024; without it a call would fail somewhere inside. */
+function demandPresent(): void {
+  if ('withResolvers' in Promise) return
+  const node = nodeProcess?.versions?.node
+  const here = node === undefined ? 'this runtime has no Promise.withResolvers' : `this is Node ${node}`
+  throw new Error(`@resonatehq/sdk needs Node 22.18 or newer, or a browser of 2024 or later, and ${here}`)
 }
 
 /** Of this machine, where it can be asked without an import, which would not be done in time. */

@@ -201,3 +201,10 @@ test('a worker tells the name of its machine, also where no variable does', (t) 
   process.env.HOSTNAME = 'pod-7'
   assert.equal(systemPlatform().host, 'pod-7')
 })
+
+test('a runtime that is too old is told which one is needed', (t) => {
+  const descriptor = Object.getOwnPropertyDescriptor(Promise, 'withResolvers') as PropertyDescriptor
+  t.after(() => Object.defineProperty(Promise, 'withResolvers', descriptor))
+  Reflect.deleteProperty(Promise, 'withResolvers')
+  assert.throws(() => systemPlatform(), /needs Node 22\.18 or newer, .* and this is Node \d+/)
+})
