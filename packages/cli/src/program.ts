@@ -76,7 +76,8 @@ function conclude(fault: unknown, io: Io): ExitCode {
     return fault.code
   }
   if (fault instanceof CommanderError) {
-    return fault.code === 'commander.helpDisplayed' || fault.code === 'commander.version' ? EXIT.ok : EXIT.usage
+    // Help that was asked for, and the version, end with 0; help in place of a command that is missing does not.
+    return fault.exitCode === 0 ? EXIT.ok : EXIT.usage
   }
   io.stderr.write(`Error: the resonate command itself failed, which is a bug in it.\n${describe(fault)}\n`)
   return EXIT.failed

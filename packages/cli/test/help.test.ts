@@ -89,6 +89,25 @@ test('--version prints the version of the package', async () => {
   assert.match(world.printed.stdout, /^\d+\.\d+\.\d+\n$/)
 })
 
+test('help that is asked for by its command exits 0, and is what --help says', async () => {
+  for (const [asked, flag] of [
+    [['help'], ['--help']],
+    [
+      ['help', 'invoke'],
+      ['invoke', '--help'],
+    ],
+    [
+      ['promises', 'help'],
+      ['promises', '--help'],
+    ],
+  ] as const) {
+    const [world, other] = [createWorld(), createWorld()]
+    assert.equal(await world.run(...asked), 0, asked.join(' '))
+    await other.run(...flag)
+    assert.equal(world.printed.stdout, other.printed.stdout)
+  }
+})
+
 test('no command at all is wrong usage, and shows the help', async () => {
   const world = createWorld()
   assert.equal(await world.run(), 2)

@@ -157,7 +157,7 @@ export function createServer(config: Config, parts: ServerParts): Server {
       logger.info({ url }, 'Metrics listening')
       return url
     } catch (error) {
-      logger.error({ err: error }, 'Metrics are not served')
+      logger.error({ reason: error instanceof Error ? error.message : String(error) }, 'Metrics are not served')
       return undefined
     }
   }

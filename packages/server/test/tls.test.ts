@@ -1,6 +1,7 @@
 // TLS over real sockets: what is spoken, what is not, and certificates that are replaced while the server runs.
 
 import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
 import https, { type RequestOptions } from 'node:https'
@@ -106,6 +107,16 @@ test('a replacement that cannot be used is logged once, and what was read before
   use(second as Certificate)
   server.reload()
   assert.equal((await ask(`${url}/health`, { ca: ca(second) })).cn, 'second')
+})
+
+test('a key of another certificate is refused at the start, also one of another algorithm', { skip }, async (t) => {
+  const { privateKey } = generateKeyPairSync('ed25519')
+  const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string
+  const path = join(folder, 'other.key')
+  for (const key of [readFileSync((second as Certificate).key, 'utf8'), pem]) {
+    writeFileSync(path, key)
+    await assert.rejects(start(t, { flags: { 'server.tls.key': path } }), /server\.tls\.cert and server\.tls\.key /)
+  }
 })
 
 test('files are looked at by themselves, as often as the setting says', { skip }, async (t) => {
