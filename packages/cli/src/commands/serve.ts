@@ -37,8 +37,9 @@ export function devCommand(io: Io): Command {
 }
 
 const SETTINGS_HELP = `
-The headings are sections of ${CONFIG_FILE}. Flags win over environment variables (server.port is RESONATE_SERVER__PORT),
-those over ${CONFIG_FILE} in the working folder, that over the defaults. The first SIGINT or SIGTERM finishes what is in flight; a second one ends at once.
+The headings are sections of ${CONFIG_FILE}. Flags win over environment variables (server.port is
+RESONATE_SERVER__PORT), those over ${CONFIG_FILE} in the working folder, that over the defaults. The first
+SIGINT or SIGTERM finishes what is in flight; a second one ends at once.
 `
 
 /** Gives a command a flag for every setting of the server. */
