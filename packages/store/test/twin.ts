@@ -1,18 +1,21 @@
 // Two stores as one: every call goes to both, and what they answer is compared. The first is the model, the second the
-// store under test; a difference is thrown at the call that shows it.
+// store under test; a difference is thrown at the call that shows it. A commit reaches one after the other, so no read may
+// fall in between: reads and commits take turns.
 
 import assert from 'node:assert/strict'
 import type { Store, Transaction } from '@resonatehq/store'
 
 export function twinStore(model: Store, other: Store): Store {
-  const both = async <T>(what: string, call: (store: Store) => Promise<T>): Promise<T> => {
-    const [expected, actual] = [await call(model), await call(other)]
-    assert.deepEqual(sorted(actual), sorted(expected), what)
-    return expected
-  }
+  const inTurn = turns()
+  const both = <T>(what: string, call: (store: Store) => Promise<T>): Promise<T> =>
+    inTurn(async () => {
+      const [expected, actual] = [await call(model), await call(other)]
+      assert.deepEqual(sorted(actual), sorted(expected), what)
+      return expected
+    })
   return {
     open: () => both('open', (store) => store.open()),
-    begin: async (needs) => twinTransaction(await model.begin(needs), await other.begin(needs)),
+    begin: async (needs) => twinTransaction(await model.begin(needs), await other.begin(needs), inTurn),
     now: () => both('now', (store) => store.now()),
     due: (query) => both('due', (store) => store.due(query)),
     nextDueAt: (after) => both('nextDueAt', (store) => store.nextDueAt(after)),
@@ -38,7 +41,19 @@ export function twinStore(model: Store, other: Store): Store {
   }
 }
 
-function twinTransaction(model: Transaction, other: Transaction): Transaction {
+type InTurn = <T>(work: () => Promise<T>) => Promise<T>
+
+/** One at a time, in the order in which they were asked for. */
+function turns(): InTurn {
+  let last: Promise<unknown> = Promise.resolve()
+  return (work) => {
+    const result = last.then(work)
+    last = result.catch(() => {})
+    return result
+  }
+}
+
+function twinTransaction(model: Transaction, other: Transaction, inTurn: InTurn): Transaction {
   assert.equal(other.now, model.now)
   assert.deepEqual(other.loaded, model.loaded)
   return {
@@ -48,10 +63,11 @@ function twinTransaction(model: Transaction, other: Transaction): Transaction {
       assert.deepEqual(actual, expected)
       return expected
     },
-    commit: async (changes) => {
-      await other.commit(changes)
-      await model.commit(changes)
-    },
+    commit: (changes) =>
+      inTurn(async () => {
+        await other.commit(changes)
+        await model.commit(changes)
+      }),
     rollback: async () => {
       await other.rollback()
       await model.rollback()
