@@ -57,6 +57,7 @@ const io: Io = {
   fullPath: (path) => path,
   now: () => 0,
   timer: () => () => {},
+  who: () => '',
   randomId: () => '',
   onStopSignal: () => () => {},
   onReloadSignal: () => {},

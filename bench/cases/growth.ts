@@ -76,6 +76,7 @@ function rows(from: number, to: number): Changes {
         lost: 0,
         released: 0,
         awaits: null,
+        halt: null,
         version: 0,
       }
       const due = isPending ? 1_000 : null

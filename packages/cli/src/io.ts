@@ -21,6 +21,8 @@ export interface Io {
   now(): number
   /** Runs `fn` once after `delayMs`; returns its cancel. */
   timer(delayMs: number, fn: () => void): () => void
+  /** Who types, as `user@host`: what the system says, for other people to read. */
+  who(): string
   /** A name that no other process has. */
   randomId(): string
   /** Calls `fn` at each SIGINT or SIGTERM, instead of what the process would do; returns the way back. */

@@ -3,6 +3,7 @@
 
 import { randomUUID } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
+import { hostname, userInfo } from 'node:os'
 import { resolve } from 'node:path'
 import type { Io } from './io.ts'
 import { run } from './program.ts'
@@ -20,6 +21,7 @@ const io: Io = {
     const timer = setTimeout(fn, delayMs)
     return () => clearTimeout(timer)
   },
+  who: () => `${userName()}@${hostname()}`,
   randomId: randomUUID,
   onStopSignal(fn) {
     process.on('SIGINT', fn).on('SIGTERM', fn)
@@ -27,6 +29,15 @@ const io: Io = {
   },
   onReloadSignal: (fn) => void process.on('SIGHUP', fn),
   exit: (code) => process.exit(code),
+}
+
+/** A container's user may have a number and no name. */
+function userName(): string {
+  try {
+    return userInfo().username
+  } catch {
+    return `uid ${process.getuid?.() ?? 'unknown'}`
+  }
 }
 
 function sink(stream: NodeJS.WriteStream) {

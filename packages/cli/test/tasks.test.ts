@@ -31,10 +31,16 @@ test('halt and continue say what became of the task', async () => {
   assert.deepEqual(
     world.sent.map(({ envelope }) => [envelope.kind, envelope.data]),
     [
-      ['task.halt', { id: 'a' }],
+      ['task.halt', { id: 'a', by: 'ann@laptop' }],
       ['task.continue', { id: 'a' }],
     ],
   )
+})
+
+test('halt says who halts, and why where that is given', async () => {
+  const world = answering({})
+  await world.run('tasks', 'halt', 'a', '--reason', 'wrong price list')
+  assert.deepEqual(world.last().data, { id: 'a', by: 'ann@laptop', reason: 'wrong price list' })
 })
 
 test('create holds the task of a new promise whose param is encoded as everywhere else', async () => {

@@ -83,6 +83,7 @@ export function createWorld(options: WorldOptions = {}) {
       if (delayMs <= (options.skipMs ?? -1)) setImmediate(() => timers.has(timer) && advanceTo(timer.at))
       return () => timers.delete(timer)
     },
+    who: () => 'ann@laptop',
     randomId: () => 'one-of-a-kind',
     onStopSignal(fn) {
       stopHandlers.add(fn)

@@ -300,7 +300,7 @@ class StoreEngine implements Engine {
     const { observer, log } = this.#options
     if (outgoing.scheduled > 0) observer?.scheduled(outgoing.scheduled)
     this.#observe(outgoing)
-    for (const { schedule, text } of outgoing.notes) log.warn({ schedule }, text)
+    for (const { about, text } of outgoing.notes) log.warn(about, text)
     const elsewhere = this.#delivery.dispatch(outgoing)
     const { hints, left } = this.#placement.takeNews()
     this.#peers?.tell([...elsewhere, ...hints])

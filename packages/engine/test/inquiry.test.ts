@@ -3,7 +3,13 @@
 
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import type { Answer, Explanation, GroupRecord, WorkerRecord } from '@resonatehq/protocol'
+import {
+  type Answer,
+  DEFAULT_CONFIG,
+  type Explanation,
+  type GroupRecord,
+  type WorkerRecord,
+} from '@resonatehq/protocol'
 import { type Bench, open, type Port, START } from './world.ts'
 
 async function explained(bench: Bench, id: string): Promise<Explanation> {
@@ -168,6 +174,39 @@ test('delayed, halted, asleep, waiting for somebody outside, and settled', async
   ])
   await bench.advance(3_600_000)
   assert.deepEqual(await story(bench, 'approval'), ['approval was settled 0ms ago: rejected_timedout'])
+})
+
+test('halted: by whom and why, as far as that was said', async (t) => {
+  const bench = await open(t)
+  await bench.create('a')
+  const texts: string[] = []
+  for (const said of [{ by: 'ann@laptop', reason: 'a "wrong" price' }, { reason: 'late' }, { by: 'ann@laptop' }]) {
+    await bench.ask({ kind: 'task.halt', data: { id: 'a', ...said } })
+    await bench.advance(180_000)
+    texts.push(...(await story(bench, 'a')))
+    await bench.ask({ kind: 'task.continue', data: { id: 'a' } })
+  }
+  assert.deepEqual(texts, [
+    'a is halted for 3m by ann@laptop: "a \\"wrong\\" price"; it goes on when somebody continues it',
+    'a is halted for 3m: "late"; it goes on when somebody continues it',
+    'a is halted for 3m by ann@laptop: it goes on when somebody continues it',
+  ])
+})
+
+test('halted by the server, which has counted what went wrong, and says so in its log', async (t) => {
+  const warnings: unknown[] = []
+  const log = { info() {}, error() {}, warn: (fields: object, text: string) => void warnings.push([fields, text]) }
+  const bench = await open(t, { log, machine: { ...DEFAULT_CONFIG, attemptsMax: 2 } })
+  await bench.create('a')
+  for (let version = 0; version < 2; version++) {
+    await bench.acquire('a', 'w', version)
+    await bench.ask({ kind: 'task.release', data: { id: 'a', version: version + 1 } })
+  }
+  const why = '2 releases in a row without progress (tasks.max_attempts)'
+  assert.deepEqual(await story(bench, 'a'), [
+    `a is halted for 0ms by the server: "${why}"; it goes on when somebody continues it`,
+  ])
+  assert.deepEqual(warnings, [[{ id: 'a' }, `Task halted: ${why}`]])
 })
 
 test('pushed to a URL: when it is sent again', async (t) => {

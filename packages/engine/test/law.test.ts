@@ -45,6 +45,7 @@ const config: MachineConfig = {
   catchupLimit: 7,
   occurrencesPerStep: 3,
   examinedMax: 4,
+  attemptsMax: 6,
 }
 const isLong = process.env.RESONATE_TEST_LONG === '1'
 

@@ -58,6 +58,8 @@ const limit = fc.constantFrom(1, 2, 3, 100, 1_000)
 const version = fc.constant(0)
 const cron = fc.constantFrom('* * * * *', '*/5 * * * * *', '@hourly', '0 0 1 1 *')
 
+const reasons = fc.constantFrom('', 'a "reason"', 'x'.repeat(1_001))
+
 function of<K extends Request['kind']>(kind: K, data: fc.Arbitrary<unknown>, weight: number) {
   return { weight, arbitrary: data.map((drawn) => ({ kind, data: drawn }) as Request) }
 }
@@ -104,7 +106,7 @@ const request: fc.Arbitrary<Request> = fc.oneof(
   ),
   of('task.fence', fc.record({ id, version, action: fc.oneof(createAction, settleAction) }), 8),
   of('task.heartbeat', fc.record({ pid, tasks: fc.array(fc.record({ id, version }), { maxLength: 3 }) }), 6),
-  of('task.halt', fc.record({ id }), 2),
+  of('task.halt', fc.record({ id, version, by: fc.constant('é'), reason: reasons }, { requiredKeys: ['id'] }), 2),
   of('task.continue', fc.record({ id }), 2),
   of('task.search', fc.record({ limit, state: fc.constantFrom('pending', 'acquired') }, { requiredKeys: [] }), 2),
   of('schedule.get', fc.record({ id: fc.constantFrom('s', 't') }), 1),

@@ -52,7 +52,8 @@ export type Reason =
       readonly isConnected?: boolean
       readonly lagMs?: number
     }
-  | { readonly kind: 'halted'; readonly since: number | null }
+  /** `by`, `reason`: who halted it and why, as far as that was said. */
+  | { readonly kind: 'halted'; readonly since: number | null; readonly by?: string; readonly reason?: string }
   /** Waits for other promises. `on`: the oldest of those that were looked at, and the one that is followed. */
   | {
       readonly kind: 'suspended'

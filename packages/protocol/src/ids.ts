@@ -30,6 +30,14 @@ export function sizeProblem(text: string, what: string, bytesMax: number): strin
   return bytes <= bytesMax ? null : `${what} must be at most ${bytesMax} bytes of UTF-8, got ${bytes}: ${quote(text)}`
 }
 
+/** `text` as one that has neither of these problems: cut where it is too long, with `…` for what is left out. */
+export function clip(text: string, bytesMax: number): string {
+  const clean = text.toWellFormed().replaceAll('\0', '\ufffd')
+  if (utf8Bytes(clean) <= bytesMax) return clean
+  const { read } = new TextEncoder().encodeInto(clean, new Uint8Array(bytesMax - utf8Bytes('…')))
+  return `${clean.slice(0, read)}…`
+}
+
 /** Length in UTF-8, bytes. A lone surrogate counts three, as its replacement would. */
 export function utf8Bytes(text: string): number {
   let bytes = text.length

@@ -231,7 +231,7 @@ const SHAPES: { readonly [K in Kind]: Reader<RequestTable[K]['data']> } = {
     tasks: listOf(fields<TaskRef>(taskRef), { max: 'tasksMax', things: 'tasks' }),
     ...seen,
   }),
-  'task.halt': fields(idOnly),
+  'task.halt': fields({ ...idOnly, version: optional(count), by: optional(text), reason: optional(text) }),
   'task.continue': fields(idOnly),
   'task.search': fields({ state: optional(oneOf(...TASK_STATES)), ...page }),
 

@@ -161,7 +161,11 @@ export interface RequestTable {
     data: Seen & { readonly pid: string; readonly tasks: readonly TaskRef[] }
     answer: { lost: string[] }
   }
-  'task.halt': { data: { readonly id: string }; answer: Empty }
+  'task.halt': {
+    /** With a version: by its holder, as only that one may. `by`, `reason`: who halts it and why, for people who ask. */
+    data: { readonly id: string; readonly version?: number; readonly by?: string; readonly reason?: string }
+    answer: Empty
+  }
   'task.continue': { data: { readonly id: string }; answer: Empty }
   'task.search': {
     data: { readonly state?: TaskState; readonly limit?: number; readonly cursor?: string }

@@ -53,6 +53,12 @@ export const DEFAULT_LIMITS: RuleLimits = {
   tasksMax: 50_000,
 }
 
+/** Who halts a task, as it is kept, bytes of UTF-8. */
+export const HALT_BY_BYTES_MAX = 200
+
+/** Why a task is halted, as it is kept, bytes of UTF-8. */
+export const HALT_REASON_BYTES_MAX = 1_000
+
 /** Longest page of a search, records. */
 export const PAGE_MAX = 1000
 
@@ -99,7 +105,7 @@ const RULES: { readonly [K in Kind]: Rule<K> } = {
     idProblem(data.pid, 'data.pid') ??
     countProblem(data.tasks.length, limits.tasksMax, 'data.tasks', 'tasks') ??
     firstProblem(data.tasks, (task, i) => idProblem(task.id, `data.tasks[${i}].id`)),
-  'task.halt': (data) => idProblem(data.id, 'data.id'),
+  'task.halt': (data) => idProblem(data.id, 'data.id') ?? haltProblem(data),
   'task.continue': (data) => idProblem(data.id, 'data.id'),
   'task.search': (data) => pageProblem(data),
 
@@ -279,6 +285,15 @@ function pageProblem({ limit }: { readonly limit?: number }): string | null {
   if (limit === undefined || (limit >= 1 && limit <= PAGE_MAX)) return null
   return `data.limit must be between 1 and ${PAGE_MAX}, got ${quote(limit)}`
 }
+function haltProblem({ by = '', reason = '' }: RequestTable['task.halt']['data']): string | null {
+  return (
+    textProblem(by, 'data.by') ??
+    sizeProblem(by, 'data.by', HALT_BY_BYTES_MAX) ??
+    textProblem(reason, 'data.reason') ??
+    sizeProblem(reason, 'data.reason', HALT_REASON_BYTES_MAX)
+  )
+}
+
 
 function countProblem(count: number, max: number, at: string, things: string): string | null {
   const reason = excessOf(count, max, things)

@@ -133,6 +133,7 @@ const aPendingTaskIsDueSometime: Property = (tables, { tasks }) => {
       return `${id} is pending and never due`
     if (task && (task.awaits !== null) !== (task.state === 'suspended'))
       return `${id} is ${task.state}, and waits or does not wait`
+    if (task && task.halt !== null && task.state !== 'halted') return `${id} is ${task.state}, and somebody halted it`
     if (task && (task.sinceAt === null) !== (task.state === 'fulfilled'))
       return `${id} is ${task.state} since nobody knows when`
     if (task && task.state !== 'pending' && task.offeredAt !== null) return `${id} is ${task.state} and offered`

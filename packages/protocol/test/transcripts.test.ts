@@ -299,7 +299,7 @@ function promiseOf(row: PromiseRow | undefined): string {
 
 function taskOf(row: TaskRow | undefined): string {
   if (!row) return 'new'
-  const { state, version, pid, dueAt, offeredAt, resumes, worker, lost, released } = row
+  const { state, version, pid, dueAt, offeredAt, resumes, worker, lost, released, halt } = row
   const parts = [`${state} v${version}`]
   if (pid !== null) parts.push(`by ${pid}`)
   if (offeredAt !== null) parts.push(`offered to ${worker ?? 'its URL'}`)
@@ -308,4 +308,6 @@ function taskOf(row: TaskRow | undefined): string {
   if (lost > 0) parts.push(`lost ${lost}`)
   if (released > 0) parts.push(`released ${released}`)
   return parts.join(' ')
+  if (halt?.by !== undefined) parts.push(`by ${halt.by}`)
+  if (halt?.reason !== undefined) parts.push(`because ${bare(halt.reason)}`)
 }

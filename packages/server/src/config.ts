@@ -398,6 +398,14 @@ const TABLE = [
     meaning: 'A task offered to a connected worker and not acquired is offered again, elsewhere if it can be.',
   },
   {
+    key: 'tasks.max_attempts',
+    type: 'integer',
+    default: 0,
+    min: 0,
+    meaning:
+      'A task that was lost by its workers or given back so often in a row without progress is halted, with the reason, until somebody continues it. 0: it is tried for ever, once a minute at last.',
+  },
+  {
     key: 'tasks.disconnect_grace',
     type: 'duration',
     default: 5 * SECOND,

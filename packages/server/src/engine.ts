@@ -69,6 +69,7 @@ export function machineConfigOf(config: Config): MachineConfig {
     ...DEFAULT_CONFIG,
     limits: ruleLimitsOf(config),
     offerTimeoutMs: config['tasks.offer_timeout'],
+    attemptsMax: config['tasks.max_attempts'],
     pushRetryMs: config['tasks.retry_timeout'],
     disconnectGraceMs: config['tasks.disconnect_grace'],
     catchupLimit: config['schedules.catchup_limit'],

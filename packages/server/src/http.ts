@@ -20,7 +20,7 @@ import {
   salvage,
   visibleOf,
 } from '@resonatehq/protocol'
-import { idDenial, isAudited, kindDenial, requestDenial, timeDenial } from './auth/access.ts'
+import { idDenial, inOwnName, isAudited, kindDenial, requestDenial, timeDenial } from './auth/access.ts'
 import type { Audit } from './auth/audit.ts'
 import { type Caller, isDenial, type Verdict } from './auth/caller.ts'
 import { bearerOf, type Guard } from './auth/guard.ts'
@@ -83,6 +83,7 @@ export const EXTENSIONS: readonly string[] = [
   'revoke',
   'explain',
   'retention',
+  'halt',
   'backup',
 ]
 
@@ -213,14 +214,16 @@ export function createHttp(parts: HttpParts): Http {
     if (elsewhere) return elsewhere
     if (!isKind(kind)) return { status: 400, message: `Unknown operation: ${quote(kind)}` }
     const movesTime = config.debug && head['resonate:debug_time'] !== undefined
-    const denial = kindDenial(caller, kind) ?? (movesTime ? timeDenial(caller) : undefined)
+    const denial = kindDenial(caller, kind, data) ?? (movesTime ? timeDenial(caller) : undefined)
     if (denial) return denial
     if (kind.startsWith('debug.') && !config.debug) return DEBUG_OFF
     const parsed = parseRequest(kind, data, limits)
     if (!parsed.ok) return { status: 400, message: parsed.message }
     // The other ids and addresses that it names can only be told once it is read.
     const foreign = requestDenial(caller, parsed.request)
-    return foreign ?? (caller.sight === null ? parsed.request : narrowed(parsed.request, caller.sight))
+    if (foreign) return foreign
+    const request = inOwnName(caller, parsed.request)
+    return caller.sight === null ? request : narrowed(request, caller.sight)
   }
 
   function noRoomFor(more: number): string | undefined {

@@ -214,6 +214,15 @@ for (const [role, refuses] of ROLES) {
 }
 
 test('whose id it is comes before what is wrong with the request', async () => {
+test('a worker may halt what it holds, by its version, and nothing else; a reader nothing', async () => {
+  const ofHolder = { id: 'acme.x', version: 1 }
+  const worker = await token({ prefix: 'acme', role: 'worker' })
+  assert.notEqual((await statusOf('task.halt', ofHolder, worker)).head.status, 403)
+  assert.equal((await statusOf('task.halt', { ...ofHolder, version: null }, worker)).head.status, 403)
+  const reader = await token({ prefix: 'acme', role: 'read-only' })
+  assert.equal((await statusOf('task.halt', ofHolder, reader)).head.status, 403)
+})
+
   const auth = await token({ prefix: 'acme' })
   for (const [id, status] of [
     ['other', 403],

@@ -193,6 +193,31 @@ test('every act of an operator is a line: who, what, on which id, from where, wi
   assert.doesNotMatch(readFileSync(path, 'utf8'), /private|eyJ/)
 })
 
+test('who halts a task is whose token it is, whatever the request says', async (t) => {
+  const { url } = await start(t, { 'auth.publickey': PUBLIC })
+  const told = async (claims: JWTPayload) => {
+    const head = { auth: await token({ role: 'operator', prefix: 'acme', ...claims }) }
+    await ask(url, 'task.halt', { id: 'acme.a', by: 'somebody else', reason: 'late' }, head)
+    const { data } = await ask(url, 'promise.explain', { id: 'acme.a' }, head)
+    await ask(url, 'task.continue', { id: 'acme.a' }, head)
+    const { steps } = data as unknown as { steps: { reason: { by?: string; reason?: string } }[] }
+    return [steps[0]?.reason.by, steps[0]?.reason.reason]
+  }
+  const worker = { auth: await token({ role: 'worker', prefix: 'acme' }) }
+  await ask(url, 'promise.create', create('acme.a', { 'resonate:target': 'poll://any@acme' }), worker)
+  assert.deepEqual(await told({ sub: 'ann' }), ['ann', 'late'])
+  assert.deepEqual(await told({ sub: 'é'.repeat(150) }), [`${'é'.repeat(98)}…`, 'late'])
+  assert.deepEqual(await told({ sub: '' }), [undefined, 'late'])
+})
+
+test('without tokens who halts a task is who says so', async (t) => {
+  const { url } = await start(t, {})
+  await ask(url, 'promise.create', create('a', { 'resonate:target': 'poll://any@g' }))
+  await ask(url, 'task.halt', { id: 'a', by: 'ann@laptop' })
+  const { data } = await ask(url, 'promise.explain', { id: 'a' })
+  assert.match(JSON.stringify(data), /is halted for \d+ms by ann@laptop: it goes on when somebody continues it/)
+})
+
 test('without a file of its own the audit log is part of the log; without tokens it knows nobody', async (t) => {
   const warnings: object[] = []
   const logger = { ...silentLogger, warn: (fields: object) => void warnings.push(fields) }

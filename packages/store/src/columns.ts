@@ -3,6 +3,7 @@
 import type {
   Awaits,
   Beat,
+  Halt,
   PromiseRow,
   ScheduleRow,
   Tags,
@@ -54,6 +55,7 @@ export function readTask(row: Columns): TaskRow {
     lost: row.lost as number,
     released: row.released as number,
     awaits: row.awaits === null ? null : readJson<Awaits>(row.awaits),
+    halt: row.halt === null ? null : readJson<Halt>(row.halt),
   }
 }
 

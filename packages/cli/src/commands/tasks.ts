@@ -1,7 +1,17 @@
 // `resonate tasks …`: the duty to run a promise's function. Reading and steering for operators; the rest lets a script
 // be a worker.
 
-import type { Action, CallbackAction, CreateAction, SettleAction, Tags, TaskRef, TaskState } from '@resonatehq/protocol'
+import {
+  type Action,
+  type CallbackAction,
+  type CreateAction,
+  clip,
+  HALT_BY_BYTES_MAX,
+  type SettleAction,
+  type Tags,
+  type TaskRef,
+  type TaskState,
+} from '@resonatehq/protocol'
 import { Command } from 'commander'
 import { duration, integer, jsonArray, jsonObject, positiveDuration, tags, taskState } from '../arguments.ts'
 import { promiseText, tasksText, taskText } from '../describe.ts'
@@ -20,8 +30,8 @@ export function tasksCommand(io: Io): Command {
     .enablePositionalOptions()
     .addCommand(get(io))
     .addCommand(search(io))
-    .addCommand(steer(io, 'halt', 'keep a task from being handed out until it is continued', 'halted'))
-    .addCommand(steer(io, 'continue', 'let a halted task be handed out again', 'continued'))
+    .addCommand(halt(io))
+    .addCommand(continueHalted(io))
     .addCommand(create(io))
     .addCommand(claim(io))
     .addCommand(release(io))
@@ -71,15 +81,29 @@ function search(io: Io): Command {
     })
 }
 
-function steer(io: Io, name: 'halt' | 'continue', description: string, done: string): Command {
-  return withClientOptions(new Command(name))
-    .description(description)
+function halt(io: Io): Command {
+  return withClientOptions(new Command('halt'))
+    .description('keep a task from being handed out until it is continued')
     .argument('<id>', 'the id of its promise')
-    .addHelpText('after', example(`resonate tasks ${name} order-42`))
+    .option('--reason <text>', 'why: told to whoever asks what it waits for, with who halted it')
+    .addHelpText('after', example("resonate tasks halt order-42 --reason 'wrong price list'"))
+    .action(async (id: string, { reason }: { reason?: string }, command: Command) => {
+      const session = openSession(io, command)
+      const by = clip(io.who(), HALT_BY_BYTES_MAX)
+      const answer = await session.ask('task.halt', { id, by, ...(reason === undefined ? {} : { reason }) })
+      session.out.data(answer, () => `${printable(id)} halted`)
+    })
+}
+
+function continueHalted(io: Io): Command {
+  return withClientOptions(new Command('continue'))
+    .description('let a halted task be handed out again')
+    .argument('<id>', 'the id of its promise')
+    .addHelpText('after', example('resonate tasks continue order-42'))
     .action(async (id: string, _options: unknown, command: Command) => {
       const session = openSession(io, command)
-      const answer = await session.ask(`task.${name}`, { id })
-      session.out.data(answer, () => `${printable(id)} ${done}`)
+      const answer = await session.ask('task.continue', { id })
+      session.out.data(answer, () => `${printable(id)} continued`)
     })
 }
 

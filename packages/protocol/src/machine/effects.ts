@@ -38,8 +38,12 @@ export type Effect =
     }
   /** Message, not stored: this pid's claim has ended without its doing. */
   | { readonly kind: 'revoke'; readonly id: string; readonly version: number; readonly pid: string }
-  /** For the log: something was left out that its owner will want to know of. */
-  | { readonly kind: 'note'; readonly schedule: string; readonly text: string }
+  /** For the log: something was left out or given up, and its owner, named by `about`, will want to know of it. */
+  | {
+      readonly kind: 'note'
+      readonly about: { readonly schedule: string } | { readonly id: string }
+      readonly text: string
+    }
 
 /** What was decided for one request or step. */
 export interface Decision {

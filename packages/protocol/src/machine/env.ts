@@ -13,6 +13,8 @@ export interface MachineConfig {
   readonly offerTimeoutMs: number
   /** A pushed `execute` that was not acquired is sent again after this, ms. */
   readonly pushRetryMs: number
+  /** Lost leases and releases in a row without progress after which a task is halted. 0: it is tried for ever. */
+  readonly attemptsMax: number
   /** How long a worker may be without any connection before its leases end, ms. 0: never. */
   readonly disconnectGraceMs: number
   /** A presence row that its server did not touch for this long is a server that died, ms. */
@@ -33,6 +35,7 @@ export const DEFAULT_CONFIG: MachineConfig = {
   limits: DEFAULT_LIMITS,
   offerTimeoutMs: 5_000,
   pushRetryMs: 30_000,
+  attemptsMax: 0,
   disconnectGraceMs: 5_000,
   presenceStaleMs: 15_000,
   catchupLimit: 1_000,

@@ -13,6 +13,7 @@ import { isTimer, TAG_BRANCH, TAG_SCOPE } from '../tags.ts'
 import type { MachineConfig } from './env.ts'
 import { projectPromise, projectTask } from './project.ts'
 import type { Beat, PromiseRow, TaskRow, WorkerRow } from './rows.ts'
+import { many, setbacksText } from './setbacks.ts'
 
 /** What a reason is found in. */
 export interface Facts {
@@ -69,7 +70,7 @@ function taskReason(facts: Facts, task: TaskRow): Reason {
     case 'suspended':
       return suspendedReason(facts, task)
     case 'halted':
-      return { kind: 'halted', since: task.sinceAt }
+      return { kind: 'halted', since: task.sinceAt, ...task.halt }
     case 'fulfilled':
       return { kind: 'settled', at: facts.promise.settledAt ?? facts.now }
   }
@@ -204,7 +205,7 @@ function reasonText(reason: Reason, { state }: PromiseRow, now: number): string 
     case 'delayed':
       return `is delayed; it may start ${toCome(reason.until, now)}`
     case 'backing_off':
-      return `is tried again ${toCome(reason.until, now)}: ${setbacks(reason)} in a row without progress`
+      return `is tried again ${toCome(reason.until, now)}: ${setbacksText(reason)} in a row without progress`
     case 'offered':
       return `was offered to worker ${quote(reason.pid)} ${ago(reason.since, now)}, and is offered again ${toCome(reason.until, now)} unless it is acquired`
     case 'pushed':
@@ -223,21 +224,13 @@ function reasonText(reason: Reason, { state }: PromiseRow, now: number): string 
     case 'held':
       return heldText(reason, now)
     case 'halted':
-      return `is halted${during(reason.since, now)}: it goes on when somebody continues it`
+      return haltedText(reason, now)
     case 'suspended':
       return suspendedText(reason, now)
   }
 }
 
 type Of<K extends Reason['kind']> = Extract<Reason, { kind: K }>
-
-function setbacks({ lost, released }: Of<'backing_off'>): string {
-  const parts = [
-    ...(lost > 0 ? [many(lost, 'worker lost its lease', 'workers lost their lease')] : []),
-    ...(released > 0 ? [many(released, 'release', 'releases')] : []),
-  ]
-  return parts.join(' and ')
-}
 
 function wanted({ func, version }: Of<'no_function'>): string {
   return `the function ${quote(func)}${version === undefined || version === 0 ? '' : ` in version ${version}`}`
@@ -258,6 +251,12 @@ function heldText({ pid, since, renewedAt, until, isConnected, lagMs }: Of<'held
   return `is in the hands of worker ${quote(pid)}${during(since, now)} (${facts.join('; ')})`
 }
 
+function haltedText({ since, by, reason }: Of<'halted'>, now: number): string {
+  const who = by === undefined ? '' : ` by ${by}`
+  const why = reason === undefined ? '' : `: ${JSON.stringify(reason)}`
+  return `is halted${during(since, now)}${who}${why}${why === '' ? ': it' : '; it'} goes on when somebody continues it`
+}
+
 function suspendedText({ count, examined, on, since }: Of<'suspended'>, now: number): string {
   if (on === null) return 'has nothing left to wait for: it is about to go on'
   const which = count > examined ? 'one of them' : 'the oldest'
@@ -273,10 +272,6 @@ function listed(groups: readonly string[]): string {
 }
 
 const GROUPS_SHOWN = 8
-
-function many(count: number, one: string, more: string): string {
-  return `${count} ${count === 1 ? one : more}`
-}
 
 function past(at: number, now: number): string {
   return formatDuration(now - at)

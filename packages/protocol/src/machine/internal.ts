@@ -7,7 +7,7 @@ import { dutyOf, type Env, noop, ok, promiseOf } from './env.ts'
 import { timeoutState } from './project.ts'
 import { revocations, settlement } from './promise.ts'
 import type { Beat, View, Waiters, WorkerRow } from './rows.ts'
-import { backoff, later, ready } from './task.ts'
+import { backoff, later, ready, setBack } from './task.ts'
 
 /** kind → what the step is about. */
 export interface StepTable {
@@ -129,8 +129,7 @@ export function expireLease(env: Env, { id }: StepTable['task.expire']): Decisio
   const task = dutyOf(env, id)?.task
   if (task?.state !== 'acquired' || task.dueAt === null || task.dueAt > env.now) return noop()
   const lost = task.lost + 1
-  const row = { ...ready(task, later(env.now, backoff(lost, 3))), lost }
-  return ok({}, [{ kind: 'task', row }, ...revocations(task)])
+  return ok({}, [...setBack(env, { ...task, lost }, backoff(lost, 3)), ...revocations(task)])
 }
 
 export function disconnectHolder(env: Env, { id, pid }: StepTable['task.disconnect']): Decision {

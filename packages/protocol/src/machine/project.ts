@@ -46,6 +46,7 @@ export function fulfilled(row: TaskRow): TaskRow {
     lost: 0,
     released: 0,
     awaits: null,
+    halt: null,
   }
 }
 

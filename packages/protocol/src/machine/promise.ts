@@ -67,6 +67,7 @@ export function birth(data: CreateData, now: number): { promise: PromiseRow; tas
 
 export function settlePromise(env: Env, data: SettleData): Decision {
   const promise = promiseOf(env, data.id)
+    halt: null,
   if (!promise) return missing(data.id)
   if (promise.state !== 'pending') return ok({ promise: promiseRecord(promise) })
   const settled = settlement(env, promise, { ...data, settledAt: env.now })

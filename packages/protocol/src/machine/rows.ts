@@ -54,6 +54,14 @@ export interface TaskRow {
   readonly released: number
   /** What it was suspended on, for people who ask why it stands. Null unless suspended. Who wakes it, the callbacks say. */
   readonly awaits: Awaits | null
+  /** Who halted it and why, as far as that was said. Null unless halted. */
+  readonly halt: Halt | null
+}
+
+/** For people: nothing is decided on it. */
+export interface Halt {
+  readonly by?: string
+  readonly reason?: string
 }
 
 /** Any of these that settles wakes the task, so while it is suspended all of them are pending. */

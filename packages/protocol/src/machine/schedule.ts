@@ -50,7 +50,7 @@ export function fireSchedule(env: Env, { id }: { readonly id: string }): Decisio
   const nextRunAt = nextCron(schedule.cron, batch.at(-1) ?? env.now) ?? MAX_INSTANT
   const note = `occurrences before ${batch[0]} skipped: more than the catch-up limit of ${env.config.catchupLimit}`
   return ok({}, [
-    ...(skipped ? [{ kind: 'note', schedule: id, text: note } as const] : []),
+    ...(skipped ? [{ kind: 'note', about: { schedule: id }, text: note } as const] : []),
     ...born,
     { kind: 'schedule', row: { ...schedule, lastRunAt, nextRunAt } },
   ])
@@ -91,7 +91,7 @@ function occur(env: Env, schedule: ScheduleRow, id: string, occurrence: number):
   const create: CreateData = { id, param, tags, timeoutAt: later(occurrence, promiseTimeout) }
   const problem = ruleProblem({ kind: 'promise.create', data: create }, env.config.limits)
   if (problem !== null) {
-    return [{ kind: 'note', schedule: schedule.id, text: `occurrence ${occurrence} skipped: ${problem}` }]
+    return [{ kind: 'note', about: { schedule: schedule.id }, text: `occurrence ${occurrence} skipped: ${problem}` }]
   }
   if (env.view.promise(id)) return []
   const { promise, task } = birth(create, occurrence)

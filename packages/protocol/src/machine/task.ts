@@ -11,7 +11,8 @@ import type { Decision, Effect } from './effects.ts'
 import { dutyOf, type Env, type MachineConfig, ok, promiseOf, refuse } from './env.ts'
 import { projectPromise, promiseRecord, taskRecord } from './project.ts'
 import { birth, createPromise, revocations, settlement, settlePromise } from './promise.ts'
-import { MAX_INSTANT, type PromiseRow, type Scan, type TaskRow } from './rows.ts'
+import { type Halt, MAX_INSTANT, type PromiseRow, type Scan, type TaskRow } from './rows.ts'
+import { setbacksText } from './setbacks.ts'
 import { promiseBytes } from './tables.ts'
 
 type Data<K extends keyof RequestTable> = RequestTable[K]['data']
@@ -88,8 +89,7 @@ export function releaseTask(env: Env, data: Data<'task.release'>): Decision {
   const held = holding(env, data)
   if ('answer' in held) return held
   const released = held.task.released + 1
-  const task = ready(held.task, later(env.now, backoff(released, 4)))
-  return ok({}, [{ kind: 'task', row: { ...task, released } }])
+  return ok({}, setBack(env, { ...held.task, released }, backoff(released, 4)))
 }
 
 /** Awaited ids that are kept in the task's row. */
@@ -180,26 +180,50 @@ function heldWithin(env: Env, pid: string, scope: Scope | undefined): { id: stri
   return ids.map((id) => ({ id, version: null }))
 }
 
-export function haltTask(env: Env, { id }: Data<'task.halt'>): Decision {
+export function haltTask(env: Env, data: Data<'task.halt'>): Decision {
+  const { id, version } = data
+  if (version !== undefined) return haltHeld(env, { ...data, version })
   const duty = dutyOf(env, id)
   if (!duty) return missing(id)
   const { task } = duty
   if (task.state === 'fulfilled') return refuse(409, `task ${quote(id)} is fulfilled: there is nothing to halt`)
   if (task.state === 'halted') return ok({})
-  const halted: TaskRow = {
+  // A suspended one may go on where it stands when it is continued.
+  const told = task.state === 'acquired' ? revocations(task) : []
+  return ok({}, [{ kind: 'task', row: halted(task, env.now, data) }, ...told])
+}
+
+/** Its holder knows that it cannot go on: nobody has to be told. */
+function haltHeld(env: Env, data: Data<'task.halt'> & { readonly version: number }): Decision {
+  const held = holding(env, data)
+  return 'answer' in held ? held : ok({}, [{ kind: 'task', row: halted(held.task, env.now, data) }])
+}
+
+function halted(task: TaskRow, now: number, { by, reason }: Halt): TaskRow {
+  return {
     ...task,
     state: 'halted',
     ttl: null,
     pid: null,
     dueAt: null,
-    sinceAt: env.now,
+    sinceAt: now,
     offeredAt: null,
     worker: null,
     awaits: null,
+    halt: by || reason ? { ...(by && { by }), ...(reason && { reason }) } : null,
   }
-  // A suspended one may go on where it stands when it is continued.
-  const told = task.state === 'acquired' ? revocations(task) : []
-  return ok({}, [{ kind: 'task', row: halted }, ...told])
+}
+
+/** Without progress once more, which its counts say already: ready after this back-off, or halted where it was enough. */
+export function setBack(env: Env, task: TaskRow, backoffMs: number): Effect[] {
+  const { attemptsMax } = env.config
+  if (attemptsMax === 0 || task.lost + task.released < attemptsMax)
+    return [{ kind: 'task', row: ready(task, later(env.now, backoffMs)) }]
+  const reason = `${setbacksText(task)} in a row without progress (tasks.max_attempts)`
+  return [
+    { kind: 'task', row: halted(task, env.now, { by: 'the server', reason }) },
+    { kind: 'note', about: { id: task.id }, text: `Task halted: ${reason}` },
+  ]
 }
 
 export function continueTask(env: Env, { id }: Data<'task.continue'>): Decision {
@@ -211,7 +235,17 @@ export function continueTask(env: Env, { id }: Data<'task.continue'>): Decision 
 
 /** Pending again, due at `dueAt`. Who had it last stays in `worker`. */
 export function ready(task: TaskRow, dueAt: number): TaskRow {
-  return { ...task, state: 'pending', ttl: null, pid: null, dueAt, sinceAt: dueAt, offeredAt: null, awaits: null }
+  return {
+    ...task,
+    state: 'pending',
+    ttl: null,
+    pid: null,
+    dueAt,
+    sinceAt: dueAt,
+    offeredAt: null,
+    awaits: null,
+    halt: null,
+  }
 }
 
 /** 0 before the `from`th time in a row, then 1 s, doubling, to 60 s. */

@@ -2,7 +2,17 @@
 // and addresses against the caller's scope. Which ids a request names is the machine's to say.
 // Decided from the request alone, before any row is read: a refusal tells nothing about what exists.
 
-import { covers, type Kind, namesOf, parseAddress, quote, type Request, type Scope } from '@resonatehq/protocol'
+import {
+  clip,
+  covers,
+  HALT_BY_BYTES_MAX,
+  type Kind,
+  namesOf,
+  parseAddress,
+  quote,
+  type Request,
+  type Scope,
+} from '@resonatehq/protocol'
 import { isAtOrBelow } from '../urls.ts'
 import type { Caller, Denial, Role } from './caller.ts'
 
@@ -11,6 +21,8 @@ export type Right = 'read' | 'work' | 'operate' | 'debug'
 
 interface Rule {
   readonly right: Right
+  /** What it takes where the request names a version, and so is good for the holder of that claim alone. */
+  readonly ofHolder?: Right
   /** Whose requests of this kind are written to the audit log. */
   readonly audited: 'all' | 'operators' | 'none'
   /** About all that is stored: not for a caller who is confined to a part of it. */
@@ -38,7 +50,8 @@ const RULES: { readonly [K in Kind]: Rule } = {
   'task.fulfill': work,
   'task.fence': work,
   'task.heartbeat': work,
-  'task.halt': operate,
+  // A worker may give up what it holds: it could as well settle it.
+  'task.halt': { ...operate, ofHolder: 'work' },
   'task.continue': operate,
   'task.search': read,
 
@@ -77,9 +90,20 @@ export function idDenial({ sight }: Caller, id: unknown): Denial | undefined {
   return forbidden(`The token is for ids below ${prefixesOf(sight.ids)}, not for ${quote(id)}`)
 }
 
-/** Why this caller may not ask for this kind, whatever the request names. */
-export function kindDenial(caller: Caller, kind: Kind): Denial | undefined {
-  return rightDenial(caller, RULES[kind].right, kind)
+/** Why this caller may not ask for this kind, whatever ids the request names. */
+export function kindDenial(caller: Caller, kind: Kind, { version = null }: Unread): Denial | undefined {
+  const { right, ofHolder = right } = RULES[kind]
+  return rightDenial(caller, version === null ? right : ofHolder, kind)
+}
+
+/** What a request carries, not looked at yet. */
+type Unread = Readonly<Record<string, unknown>>
+
+/** The request in its caller's own name: with a token, nobody halts in another's. */
+export function inOwnName({ subject, expiresAt }: Caller, request: Request): Request {
+  if (request.kind !== 'task.halt' || expiresAt === null) return request
+  const { by: _, ...data } = request.data
+  return { ...request, data: { ...data, ...(subject !== '' && { by: clip(subject, HALT_BY_BYTES_MAX) }) } }
 }
 
 /** Why this caller may not say what time it is (`resonate:debug_time`). */

@@ -9,7 +9,7 @@ import type { MovedTable } from '../move.ts'
 
 const PROMISE = 'id, state, param, value, tags, origin, branch, timeout_at, created_at, settled_at, wake_at'
 const TASK =
-  'id, state, version, ttl, pid, due_at, since_at, offered_at, resumes, address, queue, worker, lost, released, awaits'
+  'id, state, version, ttl, pid, due_at, since_at, offered_at, resumes, address, queue, worker, lost, released, awaits, halt'
 const WORKER = 'pid, server, "group", capacity, info, seen_at, gone_at, beat'
 const SCHEDULE =
   'id, cron, promise_id, promise_timeout, promise_param, promise_tags, created_at, next_run_at, last_run_at'
@@ -45,7 +45,7 @@ export const SQL = {
   tasks: `select ${TASK} from tasks where id = any($1::text[])`,
   insertTasks: `insert into tasks (${TASK}, queue_key) select ${TASK}, queue_key from ${taskGiven}`,
   updateTasks:
-    `update tasks as t set ${[...TASK_CHANGES, 'released', 'awaits'].map((name) => `${name} = given.${name}`).join(', ')} ` +
+    `update tasks as t set ${[...TASK_CHANGES, 'released', 'awaits', 'halt'].map((name) => `${name} = given.${name}`).join(', ')} ` +
     `from ${taskGiven} where t.id = given.id`,
   tasksAfter: `select ${TASK} from tasks where id > $1 order by id limit $2`,
   tasksReady:
@@ -233,8 +233,8 @@ export function settledColumns({ id, state, value, settledAt, wakeAt }: PromiseC
 export function taskColumns(row: TaskChange): Columns {
   const { id, state, version, ttl, pid, resumes, address, queue, worker, lost, released } = row
   const instants = { due_at: row.dueAt, since_at: row.sinceAt, offered_at: row.offeredAt }
-  const awaits = row.awaits && JSON.stringify(row.awaits)
-  const rest = { resumes, address, queue, queue_key: keyOf(queue), worker, lost, released, awaits }
+  const texts = { awaits: row.awaits && JSON.stringify(row.awaits), halt: row.halt && JSON.stringify(row.halt) }
+  const rest = { resumes, address, queue, queue_key: keyOf(queue), worker, lost, released, ...texts }
   return { id, state, version, ttl, pid, ...instants, ...rest }
 }
 

@@ -6,7 +6,7 @@ import type { MovedTable } from '../move.ts'
 
 const PROMISE = 'id, state, param, value, tags, origin, branch, timeout_at, created_at, settled_at, wake_at'
 const TASK =
-  'id, state, version, ttl, pid, due_at, since_at, offered_at, resumes, address, queue, worker, lost, released, awaits'
+  'id, state, version, ttl, pid, due_at, since_at, offered_at, resumes, address, queue, worker, lost, released, awaits, halt'
 const WORKER = 'pid, server, "group", capacity, info, seen_at, gone_at, beat'
 const SCHEDULE =
   'id, cron, promise_id, promise_timeout, promise_param, promise_tags, created_at, next_run_at, last_run_at'
@@ -25,10 +25,10 @@ export const SQL = {
   promisesOfBranch: membersOf('branch'),
 
   task: `select ${TASK} from tasks where id = ?`,
-  insertTask: `insert into tasks (${TASK}) values (${marks(15)})`,
+  insertTask: `insert into tasks (${TASK}) values (${marks(16)})`,
   updateTask:
     'update tasks set state = ?, version = ?, ttl = ?, pid = ?, due_at = ?, since_at = ?, offered_at = ?, resumes = ?, ' +
-    'worker = ?, lost = ?, released = ?, awaits = ? where id = ?',
+    'worker = ?, lost = ?, released = ?, awaits = ?, halt = ? where id = ?',
   deleteTask: 'delete from tasks where id = ?',
   tasksAfter: `select ${TASK} from tasks where id > ? order by id`,
   tasksReady: `select ${TASK} from tasks where state = 'pending' and queue = ? and due_at <= ? order by due_at, id limit ?`,
@@ -139,17 +139,22 @@ export function settledColumns({ state, value, settledAt, wakeAt, id }: PromiseR
 
 export function taskColumns(row: TaskRow): Column[] {
   const { id, state, version, ttl, pid, dueAt, sinceAt, offeredAt, resumes, address, queue, worker, lost } = row
-  const rest = [resumes, address, queue, worker, lost, row.released, awaitsText(row)]
+  const rest = [resumes, address, queue, worker, lost, row.released, awaitsText(row), haltText(row)]
   return [id, state, version, ttl, pid, dueAt, sinceAt, offeredAt, ...rest]
 }
 
 export function taskChangeColumns(row: TaskRow): Column[] {
   const { id, state, version, ttl, pid, dueAt, sinceAt, offeredAt, resumes, worker, lost, released } = row
-  return [state, version, ttl, pid, dueAt, sinceAt, offeredAt, resumes, worker, lost, released, awaitsText(row), id]
+  const texts = [awaitsText(row), haltText(row)]
+  return [state, version, ttl, pid, dueAt, sinceAt, offeredAt, resumes, worker, lost, released, ...texts, id]
 }
 
 function awaitsText({ awaits }: TaskRow): string | null {
   return awaits && writeJson(awaits)
+}
+
+function haltText({ halt }: TaskRow): string | null {
+  return halt && writeJson(halt)
 }
 
 export function scheduleColumns(row: ScheduleRow): Column[] {
