@@ -2,12 +2,14 @@
 // its test, also when it fails.
 
 import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { after, type TestContext } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { type PostgresServer, startPostgres } from '../../store/test/postgres-server.ts'
 
@@ -22,12 +24,21 @@ export interface ProcessOptions {
   readonly inherits?: boolean
 }
 
+interface Listener {
+  readonly text: string
+  readonly found: (line: string) => void
+  readonly fail: (error: Error) => void
+}
+
 /** A process, and the lines that it printed. */
 export class Process {
   readonly child: ChildProcess
+  /** Its exit code, null where it was killed or never started; once all its lines are here. */
   readonly exited: Promise<number | null>
   readonly lines: string[] = []
-  #waiting: { matches: (line: string) => boolean; found: (line: string) => void; fail: (error: Error) => void }[] = []
+  #waiting: Listener[] = []
+  /** How it ended. Null while it lives, or has last words that are not here yet. */
+  #ending: string | null = null
 
   constructor(t: TestContext, args: readonly string[], env: NodeJS.ProcessEnv = {}, options: ProcessOptions = {}) {
     const { command = process.execPath, inherits = true } = options
@@ -36,35 +47,61 @@ export class Process {
     for (const stream of [this.child.stdout, this.child.stderr]) {
       if (stream) createInterface({ input: stream }).on('line', (line) => this.#hear(line))
     }
-    this.exited = new Promise((resolve) => this.child.once('exit', (code) => resolve(code)))
-    void this.exited.then(() => this.#end())
+    this.exited = endingOf(this.child).then((ending) => {
+      this.#end(ending)
+      return this.child.pid === undefined ? null : this.child.exitCode
+    })
     t.after(() => this.kill())
   }
 
   #hear(line: string): void {
     this.lines.push(line)
-    this.#waiting = this.#waiting.filter((one) => {
-      if (one.matches(line)) one.found(line)
-      return !one.matches(line)
-    })
+    const isMeant = ({ text }: Listener) => line.includes(text)
+    for (const { found } of this.#waiting.filter(isMeant)) found(line)
+    this.#waiting = this.#waiting.filter((one) => !isMeant(one))
   }
 
-  #end(): void {
-    for (const { fail } of this.#waiting.splice(0)) fail(new Error(`the process ended:\n${this.lines.join('\n')}`))
+  #end(ending: string): void {
+    this.#ending = ending
+    for (const { text, fail } of this.#waiting.splice(0)) fail(this.#silence(text, ending))
   }
 
-  /** The first line, said already or yet to be said, that contains a text. */
+  #silence(text: string, ending: string): Error {
+    const printed = this.lines.length === 0 ? 'It printed nothing.' : `It printed:\n${this.lines.join('\n')}`
+    return new Error(`waited for a process to say '${text}', but it ${ending}. ${printed}`)
+  }
+
+  /** The first line, said already or yet to be said, that contains a text. Rejects once the process has ended without it. */
   says(text: string): Promise<string> {
-    const matches = (line: string) => line.includes(text)
-    const said = this.lines.find(matches)
+    const said = this.lines.find((line) => line.includes(text))
     if (said !== undefined) return Promise.resolve(said)
-    return new Promise((found, fail) => this.#waiting.push({ matches, found, fail }))
+    if (this.#ending !== null) return Promise.reject(this.#silence(text, this.#ending))
+    return new Promise((found, fail) => this.#waiting.push({ text, found, fail }))
   }
 
   async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<number | null> {
     if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill(signal)
     return this.exited
   }
+}
+
+/** How a process ended, once what it printed is read. */
+async function endingOf(child: ChildProcess): Promise<string> {
+  const closed = new Promise<void>((resolve) => child.once('close', () => resolve()))
+  try {
+    await once(child, 'exit')
+  } catch (cause) {
+    return `could not be started: ${(cause as Error).message}`
+  }
+  // Its pipes are open as long as anybody holds them, which may be a child of it that lives on.
+  await Promise.race([closed, pipesRead()])
+  return child.signalCode === null ? `ended with exit code ${child.exitCode}` : `was killed by ${child.signalCode}`
+}
+
+/** What a process printed is in its pipes when it is gone, and one turn of the loop reads more than they hold. */
+async function pipesRead(): Promise<void> {
+  const turns = ['the one under way', 'a whole one']
+  for (const _ of turns) await setImmediate()
 }
 
 /** A server that keeps its port and its file over restarts. */
