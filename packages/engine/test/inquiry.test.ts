@@ -173,7 +173,7 @@ test('delayed, halted, asleep, waiting for somebody outside, and settled', async
     'approval waits until somebody settles it: no worker runs it; it times out in 1h',
   ])
   await bench.advance(3_600_000)
-  assert.deepEqual(await story(bench, 'approval'), ['approval was settled 0ms ago: rejected_timedout'])
+  assert.deepEqual(await story(bench, 'approval'), ['approval timed out 0ms ago'])
 })
 
 test('halted: by whom and why, as far as that was said', async (t) => {

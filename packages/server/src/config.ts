@@ -851,7 +851,7 @@ const GONE: Readonly<Record<string, string>> = {
   'timeouts.poll_interval': 'due steps fire by timer',
   'messages.poll_interval': 'work is handed out the moment it is ready',
   'messages.batch_size': 'work is handed out the moment it is ready',
-  'observability.otlp_endpoint': 'this server exports no traces',
+  'observability.otlp_endpoint': 'traces go where OTEL_EXPORTER_OTLP_ENDPOINT says (docs/tracing.md)',
 }
 
 export interface ConfigSources {
@@ -947,10 +947,24 @@ export function readFlags(args: readonly string[]): { flags: Record<string, unkn
 
 /** The settings as help text: the flag with its default, then what it means. */
 export function configHelp(): string {
-  return SETTINGS.map((s) => {
-    const value = s.type === 'boolean' ? '[true|false]' : s.placeholder
-    return `  ${s.flag} ${value}\n      ${s.meaning} (default: ${defaultText(s)}; ${s.env})`
-  }).join('\n')
+  const sections = Map.groupBy(SETTINGS, ({ key }) => key.slice(0, Math.max(0, key.lastIndexOf('.'))))
+  return [...sections].map(([section, settings]) => sectionHelp(section, settings)).join('\n\n')
+}
+
+function sectionHelp(section: string, settings: readonly Setting[]): string {
+  return [section === '' ? 'Options:' : `[${section}]`, ...settings.map(settingHelp)].join('\n')
+}
+
+function settingHelp(setting: Setting): string {
+  const lines = wrapped(`${setting.meaning} (default: ${defaultText(setting)})`, HELP_WIDTH)
+  return [`  ${setting.flag} ${setting.placeholder}`, ...lines.map((line) => `      ${line}`)].join('\n')
+}
+
+const HELP_WIDTH = 74
+
+/** Lines of at most so many characters, where no word is longer. */
+function wrapped(text: string, width: number): string[] {
+  return (text.match(new RegExp(`\\S.{0,${width - 1}}(?= |$)|\\S+`, 'g')) ?? []).map((line) => line.trimEnd())
 }
 
 /** The settings as a Markdown page. */

@@ -82,9 +82,9 @@ export const EXTENSIONS: readonly string[] = [
   'lost',
   'revoke',
   'explain',
-  'retention',
   'halt',
   'backup',
+  'retention',
 ]
 
 const JSON_HEADERS: Readonly<Record<string, string>> = { 'content-type': 'application/json' }

@@ -10,6 +10,7 @@ import { type Child, childProcess } from './processes/child.ts'
 import { createProcesses } from './processes/primary.ts'
 import { createServer, type Server } from './server.ts'
 import { openTracing } from './tracing.ts'
+import { VERSION } from './version.ts'
 
 const FILE = 'resonate.toml'
 
@@ -18,7 +19,8 @@ await main(process.argv.slice(2))
 async function main(args: readonly string[]): Promise<void> {
   // `serve` is what containers of other Resonate servers are told to run.
   const rest = args[0] === 'serve' ? args.slice(1) : args
-  if (rest.includes('--help')) return print(`Usage: resonate-server [serve] [settings]\n\n${configHelp()}\n`)
+  if (rest.includes('--help') || rest.includes('-h')) return print(help())
+  if (rest.includes('--version') || rest.includes('-V')) return print(`${VERSION}\n`)
   const parsed = readFlags(rest)
   if ('problems' in parsed) return fail(parsed.problems)
   const file = existsSync(FILE) ? { path: FILE, text: readFileSync(FILE, 'utf8') } : undefined
@@ -54,6 +56,24 @@ async function main(args: readonly string[]): Promise<void> {
   child?.onReload(() => server.reload())
   // Without a file to read again the signal means what it always does: the terminal is gone.
   if (hasFiles(config)) process.on('SIGHUP', () => server.reload())
+}
+
+function help(): string {
+  return `Usage: resonate-server [serve] [options]
+
+run a server over a SQLite file or PostgreSQL
+
+${configHelp()}
+
+  -V, --version
+      output the version number
+  -h, --help
+      display help for command
+
+The headings are sections of ${FILE}. Flags win over environment variables (server.port is
+RESONATE_SERVER__PORT), those over ${FILE} in the working folder, that over the defaults. The first
+SIGINT or SIGTERM finishes what is in flight; a second one ends at once.
+`
 }
 
 /** The first signal stops in good order, a second one at once. */

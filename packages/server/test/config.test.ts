@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { configHelp } from '../src/config.ts'
 import { databaseUrlOf } from '../src/database.ts'
 import {
   type ConfigKey,
@@ -179,4 +180,14 @@ test('every setting has a meaning, a flag and a variable, and no two share one',
     assert.equal(new Set(names).size, names.length)
   }
   for (const { key, meaning } of SETTINGS) assert.ok(meaning.length > 10, key)
+})
+
+test('help lists every setting by its section, in lines that a terminal shows whole where no word is longer', () => {
+  const lines = configHelp().split('\n')
+  for (const { flag, placeholder } of SETTINGS) assert.ok(lines.includes(`  ${flag} ${placeholder}`), flag)
+  for (const section of ['Options:', '[server.tls]', '[limits]']) assert.ok(lines.includes(section), section)
+  assert.deepEqual(
+    lines.filter((line) => line.length > 80 && line.trim().includes(' ') && !line.startsWith('  --')),
+    [],
+  )
 })

@@ -213,7 +213,6 @@ for (const [role, refuses] of ROLES) {
   }
 }
 
-test('whose id it is comes before what is wrong with the request', async () => {
 test('a worker may halt what it holds, by its version, and nothing else; a reader nothing', async () => {
   const ofHolder = { id: 'acme.x', version: 1 }
   const worker = await token({ prefix: 'acme', role: 'worker' })
@@ -224,6 +223,7 @@ test('a worker may halt what it holds, by its version, and nothing else; a reade
 })
 
   const auth = await token({ prefix: 'acme' })
+test('whose id it is comes before what is wrong with the request', async () => {
   for (const [id, status] of [
     ['other', 403],
     ['acme', 400],

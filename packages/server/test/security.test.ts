@@ -222,6 +222,7 @@ test('without a file of its own the audit log is part of the log; without tokens
   const warnings: object[] = []
   const logger = { ...silentLogger, warn: (fields: object) => void warnings.push(fields) }
   const { url } = await start(t, {}, { logger })
+  await ask(url, 'retention.preview', {})
   await ask(url, 'task.halt', { id: 'nobody' })
   const [line] = warnings as { audit: Record<string, unknown> }[]
   assert.deepEqual([line?.audit.subject, line?.audit.kind, line?.audit.status], ['anyone', 'task.halt', 404])

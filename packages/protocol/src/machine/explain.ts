@@ -7,7 +7,7 @@ import { formatDuration } from '../duration.ts'
 import type { ExplainStep, Reason } from '../explanation.ts'
 import { compareIds } from '../ids.ts'
 import { quote } from '../quote.ts'
-import type { Value } from '../records.ts'
+import type { PromiseState, Value } from '../records.ts'
 import { covers, type Sight } from '../scope.ts'
 import { isTimer, TAG_BRANCH, TAG_SCOPE } from '../tags.ts'
 import type { MachineConfig } from './env.ts'
@@ -195,7 +195,7 @@ function reasonText(reason: Reason, { state }: PromiseRow, now: number): string 
     case 'hidden':
       return 'waits for something that is not shown'
     case 'settled':
-      return `was settled ${ago(reason.at, now)}: ${state}`
+      return `${SETTLED[state]} ${ago(reason.at, now)}`
     case 'sleeping':
       return `sleeps; it wakes ${toCome(reason.until, now)}`
     case 'unowned':
@@ -228,6 +228,14 @@ function reasonText(reason: Reason, { state }: PromiseRow, now: number): string 
     case 'suspended':
       return suspendedText(reason, now)
   }
+}
+
+const SETTLED: Readonly<Record<PromiseState, string>> = {
+  pending: 'was settled',
+  resolved: 'was resolved',
+  rejected: 'was rejected',
+  rejected_canceled: 'was canceled',
+  rejected_timedout: 'timed out',
 }
 
 type Of<K extends Reason['kind']> = Extract<Reason, { kind: K }>

@@ -23,8 +23,8 @@ interface Rule {
   readonly right: Right
   /** What it takes where the request names a version, and so is good for the holder of that claim alone. */
   readonly ofHolder?: Right
-  /** Whose requests of this kind are written to the audit log. */
-  readonly audited: 'all' | 'operators' | 'none'
+  /** Whose requests of this kind are written to the audit log. `known`: of whoever has a token. */
+  readonly audited: 'all' | 'known' | 'operators' | 'none'
   /** About all that is stored: not for a caller who is confined to a part of it. */
   readonly isWhole?: true
 }
@@ -60,7 +60,8 @@ const RULES: { readonly [K in Kind]: Rule } = {
   'schedule.delete': { right: 'work', audited: 'all' },
   'schedule.search': read,
 
-  'retention.preview': { ...operate, isWhole: true },
+  // It changes nothing: where nobody is told from anybody a line would say nothing.
+  'retention.preview': { right: 'operate', audited: 'known', isWhole: true },
   'backup.create': { ...operate, isWhole: true },
 
   'promise.explain': read,
@@ -135,9 +136,17 @@ export function connectionDenial(caller: Caller, group: string): Denial | undefi
 
 /** Whether this request of this caller belongs in the audit log. */
 export function isAudited(caller: Caller, kind: Kind): boolean {
-  const { audited } = RULES[kind]
-  if (audited !== 'operators') return audited === 'all'
-  return caller.role === 'operator' || (caller.role === 'admin' && caller.expiresAt !== null)
+  const isKnown = caller.expiresAt !== null
+  switch (RULES[kind].audited) {
+    case 'all':
+      return true
+    case 'known':
+      return isKnown
+    case 'operators':
+      return caller.role === 'operator' || (caller.role === 'admin' && isKnown)
+    case 'none':
+      return false
+  }
 }
 
 function rightDenial({ role }: Caller, right: Right, what: string): Denial | undefined {
