@@ -106,8 +106,8 @@ const request: fc.Arbitrary<Request> = fc.oneof(
   ),
   of('task.fence', fc.record({ id, version, action: fc.oneof(createAction, settleAction) }), 8),
   of('task.heartbeat', fc.record({ pid, tasks: fc.array(fc.record({ id, version }), { maxLength: 3 }) }), 6),
-  of('task.halt', fc.record({ id, version, by: fc.constant('é'), reason: reasons }, { requiredKeys: ['id'] }), 2),
-  of('task.continue', fc.record({ id }), 2),
+  of('task.halt', fc.record({ id, version, by: fc.constant('é'), reason: reasons }, { requiredKeys: ['id'] }), 4),
+  of('task.continue', fc.record({ id }), 4),
   of('task.search', fc.record({ limit, state: fc.constantFrom('pending', 'acquired') }, { requiredKeys: [] }), 2),
   of('schedule.get', fc.record({ id: fc.constantFrom('s', 't') }), 1),
   of(

@@ -281,10 +281,6 @@ function leaseProblem({ pid, ttl }: { readonly pid: string; readonly ttl: number
   return idProblem(pid, 'data.pid') ?? (ttl >= 1 ? null : `data.ttl must be a number of ms ≥ 1, got ${quote(ttl)}`)
 }
 
-function pageProblem({ limit }: { readonly limit?: number }): string | null {
-  if (limit === undefined || (limit >= 1 && limit <= PAGE_MAX)) return null
-  return `data.limit must be between 1 and ${PAGE_MAX}, got ${quote(limit)}`
-}
 function haltProblem({ by = '', reason = '' }: RequestTable['task.halt']['data']): string | null {
   return (
     textProblem(by, 'data.by') ??
@@ -294,6 +290,10 @@ function haltProblem({ by = '', reason = '' }: RequestTable['task.halt']['data']
   )
 }
 
+function pageProblem({ limit }: { readonly limit?: number }): string | null {
+  if (limit === undefined || (limit >= 1 && limit <= PAGE_MAX)) return null
+  return `data.limit must be between 1 and ${PAGE_MAX}, got ${quote(limit)}`
+}
 
 function countProblem(count: number, max: number, at: string, things: string): string | null {
   const reason = excessOf(count, max, things)

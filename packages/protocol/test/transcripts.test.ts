@@ -307,7 +307,7 @@ function taskOf(row: TaskRow | undefined): string {
   if (resumes > 0) parts.push(`resumes ${resumes}`)
   if (lost > 0) parts.push(`lost ${lost}`)
   if (released > 0) parts.push(`released ${released}`)
-  return parts.join(' ')
   if (halt?.by !== undefined) parts.push(`by ${halt.by}`)
   if (halt?.reason !== undefined) parts.push(`because ${bare(halt.reason)}`)
+  return parts.join(' ')
 }

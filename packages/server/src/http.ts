@@ -83,8 +83,8 @@ export const EXTENSIONS: readonly string[] = [
   'revoke',
   'explain',
   'halt',
-  'backup',
   'retention',
+  'backup',
 ]
 
 const JSON_HEADERS: Readonly<Record<string, string>> = { 'content-type': 'application/json' }

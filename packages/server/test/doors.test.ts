@@ -222,8 +222,8 @@ test('a worker may halt what it holds, by its version, and nothing else; a reade
   assert.equal((await statusOf('task.halt', ofHolder, reader)).head.status, 403)
 })
 
-  const auth = await token({ prefix: 'acme' })
 test('whose id it is comes before what is wrong with the request', async () => {
+  const auth = await token({ prefix: 'acme' })
   for (const [id, status] of [
     ['other', 403],
     ['acme', 400],

@@ -1,4 +1,4 @@
-// Promises: get, create, settle, register_callback, register_listener.
+// Promises: get, check, create, settle, register_callback, register_listener.
 // `create` and `settle` are also what `task.create`, `task.fence`, `task.fulfill` and schedules do: decided here, once.
 
 import { queueOf } from '../address.ts'
@@ -61,13 +61,13 @@ export function birth(data: CreateData, now: number): { promise: PromiseRow; tas
     lost: 0,
     released: 0,
     awaits: null,
+    halt: null,
   }
   return { promise, task: due ? fulfilled(task) : task }
 }
 
 export function settlePromise(env: Env, data: SettleData): Decision {
   const promise = promiseOf(env, data.id)
-    halt: null,
   if (!promise) return missing(data.id)
   if (promise.state !== 'pending') return ok({ promise: promiseRecord(promise) })
   const settled = settlement(env, promise, { ...data, settledAt: env.now })
