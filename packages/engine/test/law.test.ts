@@ -369,7 +369,13 @@ const skip = process.env.REPLAY ? 'a replayed script is one stream' : false
 
 test('the streams meet every kind of request and step, and every refusal', { skip }, () => {
   const expected = [
-    ...['promise.get 200 404', 'promise.create 200 400', 'promise.settle 200 404', 'promise.search 200'],
+    ...[
+      'promise.get 200 404',
+      'promise.create 200 400',
+      'promise.settle 200 404',
+      'promise.search 200',
+      'promise.check 200',
+    ],
     ...['promise.register_callback 200 400 404 422', 'promise.register_listener 200 400 404'],
     ...['task.get 200 404', 'task.create 200 400 409 422', 'task.acquire 200 404 409', 'task.release 200 404 409'],
     ...['task.suspend 200 300 400 404 409 422', 'task.fulfill 200 404 409', 'task.fence 200 400 404 409'],

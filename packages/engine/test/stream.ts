@@ -66,6 +66,7 @@ function of<K extends Request['kind']>(kind: K, data: fc.Arbitrary<unknown>, wei
 
 const request: fc.Arbitrary<Request> = fc.oneof(
   of('promise.get', fc.record({ id }), 2),
+  of('promise.check', fc.record({ ids: fc.array(id, { maxLength: 3 }) }), 2),
   of('promise.create', create, 12),
   of('promise.settle', settle, 4),
   of('promise.register_callback', fc.record({ awaited: id, awaiter: id }), 8),

@@ -213,6 +213,8 @@ const SHAPES: { readonly [K in Kind]: Reader<RequestTable[K]['data']> } = {
   'promise.register_listener': fields({ awaited: text, address: text }),
   'promise.search': fields({ state: optional(oneOf(...PROMISE_STATES)), tags: optional(tags), ...page }),
 
+  'promise.check': fields({ ids: listOf(text, { max: 'actionsMax', things: 'ids' }) }),
+
   'promise.explain': fields({ ...idOnly, ...seen }),
 
   'task.get': fields(idOnly),

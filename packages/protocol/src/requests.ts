@@ -133,6 +133,12 @@ export interface RequestTable {
     answer: { promises: PromiseRecord[]; cursor?: string }
   }
 
+  /** Which of these are settled, in the order asked for; unknown ones are passed over. `now`: the instant that holds for. */
+  'promise.check': {
+    data: { readonly ids: readonly string[] }
+    answer: { promises: PromiseRecord[]; now: number }
+  }
+
   /** Why it does not go on, followed through what it waits for. */
   'promise.explain': { data: Seen & { readonly id: string }; answer: Explanation }
 

@@ -35,7 +35,7 @@ export interface RuleLimits {
   readonly headersMax: number
   /** All headers of one value together, names and values, bytes of UTF-8. */
   readonly headerBytesMax: number
-  /** Promises that one suspend may await, count. */
+  /** Promises that one suspend may await, or one check ask for, count. */
   readonly actionsMax: number
   /** Tasks that one heartbeat may list, count. */
   readonly tasksMax: number
@@ -78,6 +78,10 @@ const RULES: { readonly [K in Kind]: Rule<K> } = {
   'promise.register_listener': (data, limits) =>
     idProblem(data.awaited, 'data.awaited') ?? routeProblem(data.address, limits, 'data.address'),
   'promise.search': (data, limits) => pageProblem(data) ?? tagsProblem(data.tags ?? {}, limits, 'data.tags'),
+
+  'promise.check': (data, limits) =>
+    countProblem(data.ids.length, limits.actionsMax, 'data.ids', 'ids') ??
+    firstProblem(data.ids, (id, i) => idProblem(id, `data.ids[${i}]`)),
 
   'promise.explain': (data) => idProblem(data.id, 'data.id'),
 

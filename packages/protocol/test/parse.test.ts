@@ -39,6 +39,7 @@ const SMALLEST: { readonly [K in Kind]: [Json, unknown] } = {
     { awaited: 'a', address: 'x' },
   ],
   'promise.search': [{}, {}],
+  'promise.check': [{ ids: ['p'] }, { ids: ['p'] }],
   'promise.explain': [{ id: 'p' }, { id: 'p' }],
   'worker.search': [{}, {}],
   'group.search': [{}, {}],

@@ -28,6 +28,7 @@ const SOUND: { readonly [K in Kind]: Data<K> } = {
   'promise.register_callback': { awaited: 'a', awaiter: 'b' },
   'promise.register_listener': { awaited: 'a', address: 'https://host/hook' },
   'promise.search': { tags: { a: 'b' }, limit: 1000 },
+  'promise.check': { ids: ['p', 'q'] },
   'promise.explain': { id: 'p' },
   'worker.search': { group: 'g', limit: 1 },
   'group.search': { limit: 1000 },

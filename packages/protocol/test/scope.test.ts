@@ -131,6 +131,7 @@ const EXAMPLES: { readonly [K in MachineKind]: readonly [Request<K>['data'], ids
   'promise.register_callback': [{ awaited: 'a', awaiter: 'b' }, ['a', 'b']],
   'promise.register_listener': [{ awaited: 'a', address: 'http://x' }, ['a'], ['http://x']],
   'promise.search': [{}, []],
+  'promise.check': [{ ids: ['a', 'b'] }, ['a', 'b']],
   'task.get': [{ id: 'a' }, ['a']],
   'task.create': [
     { pid: 'p', ttl: 1, action: { kind: 'promise.create', data: create('a', { 'resonate:target': 'poll://any@g' }) } },

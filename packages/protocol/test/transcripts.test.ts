@@ -49,6 +49,7 @@ function compare(played: string, written: string): void {
 test('the transcripts show every request with every status it can have, and every step', () => {
   const expected = [
     ...['promise.get 200 400 404', 'promise.create 200 400', 'promise.settle 200 400 404', 'promise.search 200 400'],
+    ...['promise.check 200 400'],
     ...['promise.register_callback 200 400 404 422', 'promise.register_listener 200 400 404'],
     ...['task.get 200 400 404', 'task.create 200 400 409 422', 'task.acquire 200 400 404 409'],
     ...['task.release 200 400 404 409', 'task.suspend 200 300 400 404 409 422', 'task.fulfill 200 400 404 409'],

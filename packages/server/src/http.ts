@@ -81,6 +81,7 @@ export const EXTENSIONS: readonly string[] = [
   'preload',
   'lost',
   'revoke',
+  'check',
   'explain',
   'halt',
   'retention',

@@ -71,6 +71,7 @@ const REQUESTS: { readonly [K in Kind]: unknown } = {
   'promise.register_callback': { awaited: 'acme.other', awaiter: 'acme.x' },
   'promise.register_listener': { awaited: 'acme.other', address: 'poll://uni@acme/pid' },
   'promise.search': {},
+  'promise.check': { ids: ['acme.x', 'acme.y'] },
   'task.get': { id: 'acme.x' },
   'task.create': { pid: 'p', ttl: 1_000, action: createAction('acme.y') },
   'task.acquire': { id: 'acme.x', version: 9, pid: 'p', ttl: 1_000 },
@@ -199,7 +200,7 @@ const ROLES: readonly (readonly [role: string | undefined, refuses: (kind: Kind)
   ['admin', () => false],
   ['operator', isWhole],
   ['worker', (kind) => isWhole(kind) || kind === 'task.halt' || kind === 'task.continue'],
-  ['read-only', (kind) => !/\.(get|search|explain)$/.test(kind)],
+  ['read-only', (kind) => !/\.(get|search|check|explain)$/.test(kind)],
   [undefined, isWhole],
 ]
 

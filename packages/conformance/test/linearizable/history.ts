@@ -42,6 +42,7 @@ export function recordsIn(answer: Answer | null): PromiseRecord[] {
 interface Shown {
   readonly promise?: PromiseRecord
   readonly task?: TaskRecord
+  readonly promises?: readonly PromiseRecord[]
   readonly preload?: readonly PromiseRecord[]
   readonly lost?: readonly string[]
   readonly action?: { readonly head: { readonly status: Answer['status'] }; readonly data: { promise?: PromiseRecord } }
@@ -72,6 +73,8 @@ function decidedOf(operation: Operation): Part[] {
     case 'promise.register_callback':
       // All that it tells is how the promise stands that it waits for: what is registered nobody sees.
       return answer?.status === 200 ? [look(operation, request.data.awaited, likeness(answer))] : []
+    case 'promise.check':
+      return checked(operation)
     case 'task.suspend':
       return suspension(operation, request)
     case 'task.fence':
@@ -97,6 +100,12 @@ function part(operation: Operation, id: string, more: Partial<Part> = {}): Part 
 /** That a promise stood so. */
 function look(operation: Operation, id: string, fits: Part['fits']): Part {
   return part(operation, id, { request: { kind: 'promise.get', data: { id } }, fits })
+}
+
+/** Of what is not listed it tells that it was pending or not there: too little to hold against anything. */
+function checked(operation: Operation): Part[] {
+  const { promises = [] } = (operation.answer?.data ?? {}) as Shown
+  return promises.map((promise) => look(operation, promise.id, likeness({ status: 200, data: { promise } })))
 }
 
 function suspension(operation: Operation, { data }: Request<'task.suspend'>): Part[] {

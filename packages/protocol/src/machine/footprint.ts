@@ -48,6 +48,9 @@ export function addFootprint(needs: Needs, input: Request<MachineKind> | Step, c
       needs.owed.add(input.data.id)
       for (const elder of input.data.elders) needs.ids.add(elder)
       return
+    case 'promise.check':
+      for (const id of input.data.ids) needs.ids.add(id)
+      return
     case 'task.create':
       addClaim(needs, input.data.action.data.id, input.data.preload, config)
       return

@@ -16,6 +16,12 @@ export function getPromise(env: Env, data: { readonly id: string }): Decision {
   return promise ? ok({ promise: promiseRecord(promise) }) : missing(data.id)
 }
 
+/** A promise that is not there yet will be settled later than now, like one that is pending. */
+export function checkPromises(env: Env, { ids }: RequestTable['promise.check']['data']): Decision {
+  const found = ids.map((id) => promiseOf(env, id)).filter((promise) => promise !== null)
+  return ok({ promises: found.filter(({ state }) => state !== 'pending').map(promiseRecord), now: env.now })
+}
+
 export function createPromise(env: Env, data: CreateData): Decision {
   const existing = promiseOf(env, data.id)
   if (existing) return ok({ promise: promiseRecord(existing) })

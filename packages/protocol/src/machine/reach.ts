@@ -65,6 +65,8 @@ const REACH: { readonly [K in Kind]: Reach<K> } = {
     }),
   },
 
+  'promise.check': { names: ({ ids }) => ({ ids, addresses: [] }) },
+
   // Steps outside the scope are left out: what is below them is not the caller's to know.
   'promise.explain': {
     ...byId,

@@ -25,6 +25,7 @@ const requests: RequestTransitions = {
   'promise.settle': promise.settlePromise,
   'promise.register_callback': promise.registerCallback,
   'promise.register_listener': promise.registerListener,
+  'promise.check': promise.checkPromises,
   'promise.search': search.searchPromises,
 
   'task.get': task.getTask,

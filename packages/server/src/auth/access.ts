@@ -41,6 +41,7 @@ const RULES: { readonly [K in Kind]: Rule } = {
   'promise.register_callback': work,
   'promise.register_listener': work,
   'promise.search': read,
+  'promise.check': read,
 
   'task.get': read,
   'task.create': work,
