@@ -1,0 +1,33 @@
+// Each example as it stands in examples/, in a simulated world, killed right before and right after every request that it makes,
+// each durable operation's among them, and started again as a person would: it comes to the same, what it does on the way is the
+// same, and so are the promises that it leaves. With real processes: examples-kill.test.ts.
+
+import assert from 'node:assert/strict'
+import { readdirSync } from 'node:fs'
+import { test } from 'node:test'
+import { EXAMPLES } from './examples/all.ts'
+import { type Strike, simulate } from './examples/simulation.ts'
+
+for (const example of EXAMPLES) {
+  test(`the example ${example.name}, killed right before and right after each of its requests: the same result, the same effects`, async (t) => {
+    const calm = await simulate(t, example)
+    assert.ok(calm.requests > 0)
+    assert.deepEqual(calm.faults, [])
+    for (let at = 0; at < 2 * calm.requests; at++) {
+      const strike: Strike = { request: Math.floor(at / 2) + 1, when: at % 2 === 0 ? 'before' : 'after' }
+      const where = `${strike.when} request ${strike.request} of ${calm.requests}`
+      const struck = await simulate(t, example, strike)
+      assert.ok(struck.requests >= strike.request, `${where}: never came so far`)
+      assert.deepEqual(struck.result, calm.result, where)
+      assert.deepEqual(struck.faults, [], where)
+      assert.deepEqual(new Set(struck.said), new Set(calm.said), where)
+      if (example.remembers !== false) assert.deepEqual(struck.promises, calm.promises, where)
+    }
+  })
+}
+
+test('no example is left out', () => {
+  const folders = readdirSync(new URL('../../../examples/', import.meta.url), { withFileTypes: true })
+  const names = folders.filter((entry) => entry.isDirectory()).map(({ name }) => name)
+  assert.deepEqual(EXAMPLES.map(({ name }) => name).sort(), names.sort())
+})
