@@ -106,6 +106,17 @@ for (const locking of ['advisory', 'table'] as const satisfies LockingKind[]) {
   })
 }
 
+test('a database of another program is refused and left alone', { skip }, async () => {
+  for (const table of ['promises (name text)', 'schema_migrations (version text primary key)']) {
+    const url = await server.create()
+    await command(url, `create table ${table}`)
+    const store = postgresStore({ url })
+    await assert.rejects(store.open(), /holds tables of another program \(.*\): create a database of its own/)
+    await store.close()
+    assert.equal((await command(url, "select 1 from pg_tables where schemaname = 'public'")).length, 1, table)
+  }
+})
+
 test('a newer schema is refused and left alone, unless it works with this program', { skip }, async () => {
   const url = await server.create()
   const store = postgresStore({ url })

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -56,6 +56,58 @@ test('a file that is no database is refused and left alone', async (t) => {
   const path = file(t)
   writeFileSync(path, 'a letter to my aunt, much longer than the header of a database would be, '.repeat(20))
   await assert.rejects(sqliteStore({ path, wall: () => 1 }).open(), /is no SQLite database, or is damaged/)
+})
+
+test('a database of another program is refused and left alone', async (t) => {
+  const path = file(t)
+  const database = new DatabaseSync(path)
+  t.after(() => database.close())
+  for (const table of ['users (name text)', 'schema_migrations (version text)']) {
+    database.exec(`create table ${table}`)
+    const before = database.prepare('select sql from sqlite_schema').all()
+    await assert.rejects(sqliteStore({ path, wall: () => 1 }).open(), /holds tables of another program: choose a file/)
+    assert.deepEqual(database.prepare('select sql from sqlite_schema').all(), before)
+  }
+})
+
+test('a file that cannot be written is said to be read-only', async (t) => {
+  const path = file(t)
+  const store = sqliteStore({ path, wall: () => 1 })
+  await store.open()
+  await store.close()
+  // As permissions have it for anybody but root.
+  await assert.rejects(sqliteStore({ path: `file:${path}?mode=ro`, wall: () => 1 }).open(), /is read-only: the server/)
+})
+
+test('a store on a disk that has become full closes, and has everything when it is opened again', async (t) => {
+  const path = file(t)
+  const program = (ids: string) => `
+    import { sqliteStore } from '@resonatehq/store/sqlite'
+    import { Needs, WorkingSet } from '@resonatehq/protocol'
+    const store = sqliteStore({ path: ${JSON.stringify(path)}, wall: () => 1 })
+    await store.open()
+    const transaction = await store.begin(new Needs())
+    const set = new WorkingSet()
+    for (let n = 0; n < 80; n++) set.apply([{ kind: 'schedule', row: { id: '${ids}' + n, cron: 'x'.repeat(1_000),
+      promiseId: 'x', promiseTimeout: 1, promiseParam: {}, promiseTags: {}, createdAt: 1, nextRunAt: 2, lastRunAt: null } }])
+    await transaction.commit(set.changes())
+    await store.close()
+    console.log('closed')`
+  // The log of the second fits below the limit, and the file that is to take it in does not.
+  for (const [ids, blocks] of [
+    ['a', 'unlimited'],
+    ['b', '340'],
+  ] as const) {
+    const script = `trap "" XFSZ; ulimit -f ${blocks}; exec "$0" --input-type=module -e "$1"`
+    const options = { cwd: import.meta.dirname, encoding: 'utf8' } as const
+    const { stdout, stderr } = spawnSync('sh', ['-c', script, process.execPath, program(ids)], options)
+    assert.match(stdout, /closed/, stderr)
+  }
+  assert.ok(existsSync(`${path}-wal`), 'the log was left')
+  const store = sqliteStore({ path, wall: () => 1 })
+  await store.open()
+  t.after(() => store.close())
+  assert.equal((await store.due({ now: 5, limit: 999 })).schedules.length, 160)
 })
 
 test('a folder that is not there is named', async (t) => {

@@ -11,6 +11,8 @@ const LOCK_NAME = 'resonate migrations'
 /** Two servers created one table at the same instant: what PostgreSQL and its relatives answer to one of them. */
 const CREATED_AT_ONCE = new Set(['23505', '42710', '42P07', '40001', 'XX000'])
 const CREATE_ATTEMPTS = 10
+/** A table of ours is there and no note of it, or one of its name has other columns: duplicate_table, undefined_column, datatype_mismatch. */
+const FOREIGN = new Set(['42P07', '42703', '42804'])
 
 /** The statements of a migration outside its files, by what they do. */
 export const MIGRATION_SQL = {
@@ -39,8 +41,15 @@ export async function migrate(pool: pg.Pool, options: { locking: LockingKind; wh
     return Math.max(before.version, all.length)
   } catch (error) {
     client.release(true)
-    throw error
+    throw FOREIGN.has((error as { code?: string }).code ?? '') ? foreign(where, error) : error
   }
+}
+
+function foreign(where: string, cause: unknown): SchemaError {
+  const found = (cause as Error).message
+  return new SchemaError(
+    `${where} holds tables of another program (${found}): create a database of its own with createdb`,
+  )
 }
 
 async function apply(client: pg.PoolClient, { locking, where }: { locking: LockingKind; where: string }) {

@@ -90,8 +90,9 @@ class SqliteStore implements MovableStore {
   async open(): Promise<void> {
     const database = openFile(this.#path)
     try {
-      database.exec(`pragma page_size = ${PAGE_SIZE}`)
-      database.exec('pragma locking_mode = exclusive; pragma journal_mode = wal; pragma synchronous = full')
+      database.exec(`pragma page_size = ${PAGE_SIZE}; pragma locking_mode = exclusive`)
+      requireOwn(database, this.#path)
+      database.exec('pragma journal_mode = wal; pragma synchronous = full')
       database.exec('pragma temp_store = memory; pragma cache_size = -65536')
       database.exec(`pragma wal_autocheckpoint = ${CHECKPOINT_PAGES}`)
       this.#schemaVersion = migrate(database, `the database ${this.#path}`)
@@ -380,8 +381,8 @@ class SqliteStore implements MovableStore {
 
   async close(): Promise<void> {
     if (!this.#database) return
-    this.#database.exec('pragma wal_checkpoint(truncate)')
     this.#statements.clear()
+    // Brings the log into the file. Where that cannot be, on a full disk for one, the log stays and is read at the next start.
     this.#database.close()
     this.#database = null
   }
@@ -447,6 +448,14 @@ function openFile(path: string): DatabaseSync {
   }
 }
 
+/** Before anything is written: where there are tables, one of them must say which of ours they are. */
+function requireOwn(database: DatabaseSync, path: string): void {
+  const tables = database.prepare("select count(*) as n from sqlite_schema where type = 'table'").get()
+  const own = database.prepare("select count(*) as n from pragma_table_info('schema_migrations') where name = 'oldest'")
+  if (tables?.n === 0 || own.get()?.n !== 0) return
+  throw new SchemaError(`the database ${path} holds tables of another program: choose a file of its own`)
+}
+
 /** The version that the schema then has. */
 function migrate(database: DatabaseSync, where: string): number {
   const table = 'schema_migrations (version integer primary key, oldest integer not null)'
@@ -466,10 +475,17 @@ function readMigrations(): readonly Migration[] {
   return migrationsOf(files.sort().map((name) => readFileSync(new URL(name, folder), 'utf8')))
 }
 
+/** SQLITE_IOERR_LOCK */
+const IOERR_LOCK = 3850
+
 /** What SQLite says, as what to do about it. */
 function explain(error: unknown, path: string): Error {
   if (error instanceof SchemaError || !(error instanceof Error)) return error as Error
   const code = (error as { errcode?: number }).errcode ?? 0
+  const readOnly = `the database ${path} is read-only: the server needs to write to it and its folder`
+  // What comes of the lock that a read-only file cannot have; so it does where a file system has no locks.
+  if (code === IOERR_LOCK)
+    return new SchemaError(`${readOnly}, and to lock it, which some network folders do not allow`)
   switch (code & 0xff) {
     case 5: // SQLITE_BUSY
     case 6: // SQLITE_LOCKED
@@ -483,7 +499,11 @@ function explain(error: unknown, path: string): Error {
     case 26: // SQLITE_NOTADB
       return new SchemaError(`the file ${path} is no SQLite database, or is damaged: restore a backup, or move it away`)
     case 8: // SQLITE_READONLY
-      return new SchemaError(`the database ${path} is read-only: the server needs to write to it and its folder`)
+      return new SchemaError(readOnly)
+    case 13: // SQLITE_FULL
+      return new SchemaError(
+        `the disk of the database ${path} is full: make room, or move the file and what is beside it`,
+      )
     default:
       return error
   }
