@@ -1,6 +1,10 @@
 // The programs of examples/, and how somebody who outlives them uses each: the same in a simulation and with real processes, so that
 // what comes of it can be held against a run in peace. An example that needs nobody ends by itself, and says what it came to.
 
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
 import { type Effect, prove } from '../../../../examples/demo/proof.ts'
 import { linesOf } from '../cluster/journal.ts'
 
@@ -27,11 +31,23 @@ export interface Answer {
   readonly text: string
 }
 
-/** The death of a process. Nobody died: a process without a name. */
+/** The death of a process. */
 export interface Crash {
   readonly pid: string
   /** ms since epoch. */
   readonly at: number
+}
+
+/** Nobody died. */
+export const NOBODY: Crash = { pid: 'nobody', at: Number.POSITIVE_INFINITY }
+
+/** Where the processes of one run note their effects. */
+export function effectsFile(t: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), 'resonate-example-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  const file = join(folder, 'effects')
+  writeFileSync(file, '')
+  return file
 }
 
 export interface Example {

@@ -2,16 +2,13 @@
 // does the same in the world. Its first process may be killed at any of its requests; then it is started again as a person would.
 // It must be the only simulation under way, since an example takes time, chance and the console from the whole process.
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import type { Server as HttpServer } from 'node:http'
 import { registerHooks } from 'node:module'
 import { Server } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import type { PromiseRecord } from '@resonatehq/protocol'
 import { World } from '@resonatehq/sdk/testing'
-import type { Crash, Example, Outside } from './all.ts'
+import { type Crash, type Example, effectsFile, NOBODY, type Outside } from './all.ts'
 import { SimulatedNetwork } from './simulated-network.ts'
 import { enter } from './stage.ts'
 
@@ -40,7 +37,7 @@ export interface Run {
 export async function simulate(t: TestContext, example: Example, strike?: Strike): Promise<Run> {
   const world = new World({ logger: SILENT })
   const network = new SimulatedNetwork()
-  const effects = emptyFile(t)
+  const effects = effectsFile(t)
   const { said, restore } = surround(t, world, network)
   const { died, requests } = watch(world, strike)
   void died.then(() => network.cut())
@@ -133,14 +130,6 @@ async function promisesOf(world: World): Promise<string[]> {
   return promises.map(({ id, state }) => `${id} ${state}`).sort()
 }
 
-function emptyFile(t: TestContext): string {
-  const folder = mkdtempSync(join(tmpdir(), 'resonate-example-'))
-  t.after(() => rmSync(folder, { recursive: true, force: true }))
-  const file = join(folder, 'effects')
-  writeFileSync(file, '')
-  return file
-}
-
 const EXAMPLES = new URL('../../../../examples/', import.meta.url)
 const STAND_INS: Readonly<Record<string, string>> = {
   '@resonatehq/sdk': './simulated-sdk.ts',
@@ -158,6 +147,5 @@ registerHooks({
   },
 })
 
-const NOBODY: Crash = { pid: 'nobody', at: Number.POSITIVE_INFINITY }
 const PAUSE_MS = 1_000
 const SILENT = { debug() {}, info() {}, warn() {}, error() {} }
