@@ -1,15 +1,15 @@
 // A client: the parts of the SDK put together, and what both entry points do alike. Starts when it is made, as a worker of its
 // group, and serves until it is stopped.
 
-import type { Message, PromiseRecord, Tags, Value } from '@resonatehq/protocol'
+import { idProblem, type Message, type PromiseRecord, type Tags, type Value } from '@resonatehq/protocol'
 import { callParam, DurableContext } from './context.ts'
 import type { Dependencies } from './dependencies.ts'
 import { Codec, type Encryptor } from './engine/codec.ts'
 import { errors } from './engine/errors.ts'
 import { outcomeOf } from './engine/execution.ts'
-import { type CallOptions, Options, splitOptions } from './engine/options.ts'
+import { type CallOptions, deadlineAt, Options, splitOptions } from './engine/options.ts'
 import { type AnyFunction, type Registered, Registry } from './engine/registry.ts'
-import type { RetryPolicy } from './engine/retry.ts'
+import { checkedPolicy, type RetryPolicy } from './engine/retry.ts'
 import { Worker } from './engine/worker.ts'
 import { checkedRootId } from './ids.ts'
 import { Listeners } from './listeners.ts'
@@ -157,8 +157,8 @@ export class Client {
     const capacity = checkedCount('concurrency', options.concurrency ?? CONCURRENCY)
     const logger = options.logger ?? new ConsoleLogger(options.logLevel ?? (options.verbose ? 'debug' : 'warn'))
     this.#platform = platform
-    this.group = options.group ?? 'default'
-    this.pid = options.pid ?? platform.uuid()
+    this.group = checkedGroup(options.group ?? 'default')
+    this.pid = checkedName('pid', options.pid ?? platform.uuid())
     const ttl = checkedMs('ttl', options.ttl ?? TTL_MS)
     this.#transport = transportOf(options, { platform, logger, group: this.group, pid: this.pid })
     this.#codec = new Codec(options.encryptor)
@@ -186,7 +186,7 @@ export class Client {
       registry: this.#registry,
       logger,
       platform,
-      retryPolicy: options.retryPolicy ?? retryPolicy,
+      retryPolicy: checkedPolicy(options.retryPolicy) ?? retryPolicy,
       tracing: options.tracing,
       contextOf: (frame) => new DurableContext(frame, source),
       left: (id, promise) => (promise ? this.#listeners.notify(promise) : this.#listeners.left(id)),
@@ -281,7 +281,7 @@ export class Client {
       name: isNamed ? nameOrFn : fn.name,
       fn,
       version: options.version ?? 1,
-      retryPolicy: options.retryPolicy,
+      retryPolicy: checkedPolicy(options.retryPolicy),
     }
     this.#registry.add(entry)
     return entry
@@ -384,7 +384,7 @@ export class Client {
       id,
       cron,
       promiseId: '{{.id}}-{{.timestamp}}',
-      promiseTimeout: options.timeout,
+      promiseTimeout: Math.min(options.timeout, Number.MAX_SAFE_INTEGER),
       promiseParam: param,
       promiseTags: { ...options.tags, 'resonate:target': this.#targetOf(options.target, registered) },
     })
@@ -407,7 +407,7 @@ export class Client {
       'resonate:scope': 'global',
       'resonate:target': target,
     }
-    return { id, timeoutAt: this.#platform.now() + options.timeout, param, tags }
+    return { id, timeoutAt: deadlineAt(this.#platform.now(), options.timeout), param, tags }
   }
 
   /**
@@ -475,6 +475,19 @@ function checkedMs(name: string, value: number): number {
 function checkedCount(name: string, value: number): number {
   if (Number.isSafeInteger(value) && value >= 1) return value
   throw new TypeError(`The option '${name}' is a whole number of at least 1, got ${String(value)}`)
+}
+
+/** A group or a pid, which both stand in addresses. */
+function checkedName(name: string, value: string): string {
+  const what = `The option '${name}'`
+  const problem = typeof value === 'string' ? idProblem(value, what) : `${what} must be a text, got ${String(value)}`
+  if (problem === null) return value
+  throw new TypeError(problem)
+}
+
+function checkedGroup(group: string): string {
+  if (!checkedName('group', group).includes('/')) return group
+  throw new TypeError(`The option 'group' is a name without '/', as in 'orders', got '${group}'`)
 }
 
 export interface TransportParts {

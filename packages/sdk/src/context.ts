@@ -2,7 +2,7 @@
 // (index.ts for generators, async.ts for async functions); this is the one thing behind both.
 // Ids are given out in the order of the calls in the program, whatever finishes first: that is what a replay goes by.
 
-import { errors } from './engine/errors.ts'
+import { errors, mistake } from './engine/errors.ts'
 import type { Frame } from './engine/frame.ts'
 import {
   DetachedOperation,
@@ -13,7 +13,14 @@ import {
   type RemoteCall,
   type Yielding,
 } from './engine/operations.ts'
-import { type CallOptions, DEFAULT_TIMEOUT_MS, Options, splitOptions } from './engine/options.ts'
+import {
+  type CallOptions,
+  checkedAmount,
+  DEFAULT_TIMEOUT_MS,
+  deadlineAt,
+  Options,
+  splitOptions,
+} from './engine/options.ts'
 import type { AnyFunction, Registered, Registry } from './engine/registry.ts'
 import { checkedRootId } from './ids.ts'
 import { byName, withDefaults } from './typed-client.ts'
@@ -37,7 +44,7 @@ export interface SleepOptions {
 
 /** How a promise that someone else settles is made. */
 export interface LatentOptions {
-  /** Ms from now; a day where it is not said. Never beyond the deadline of the function. */
+  /** Ms from now, Infinity: for ever; a day where it is not said. Never beyond the deadline of the function. */
   readonly timeout?: number
   /** What whoever settles it may want to know. */
   readonly data?: unknown
@@ -132,7 +139,7 @@ export class DurableContext {
     const { args, options } = splitOptions(all)
     const sequenceId = this.#frame.nextId()
     const id = options.id === undefined ? detachedId(this.originId, sequenceId) : checkedRootId(options.id)
-    const timeoutAt = this.#source.now() + options.timeout
+    const timeoutAt = deadlineAt(this.#source.now(), options.timeout)
     const call = this.#remoteCall(what, args, { id, options, timeoutAt, isAttached: false })
     const operation = new DetachedOperation(id, this.#frame, call, 'future', this.#frame.execution.nextOrder())
     return this.#begun(operation)
@@ -141,7 +148,7 @@ export class DurableContext {
   promise({ timeout = DEFAULT_TIMEOUT_MS, data, tags = {} }: LatentOptions = {}): Operation {
     this.#checkOpen('promise')
     const id = this.#frame.nextId()
-    const timeoutAt = this.#deadline(timeout)
+    const timeoutAt = this.#deadline(checkedAmount('timeout', timeout))
     const own = { ...tags, ...this.#tags('global', id, this.originId) }
     return this.#operation(
       id,
@@ -264,7 +271,7 @@ export class DurableContext {
   }
 
   #deadline(timeout: number): number {
-    return Math.min(this.#source.now() + timeout, this.timeoutAt)
+    return Math.min(deadlineAt(this.#source.now(), timeout), this.timeoutAt)
   }
 
   #tags(scope: 'local' | 'global', branch: string, origin: string): Record<string, string> {
@@ -296,14 +303,23 @@ export function callParam(
 }
 
 function wakeAt(duration: number | SleepOptions, now: number): number {
-  const at =
-    typeof duration === 'number'
-      ? now + duration
-      : duration.until
-        ? duration.until.getTime()
-        : now + (duration.for ?? 0)
+  const at = instantOf(duration, now)
   if (Number.isFinite(at)) return Math.max(at, 0)
-  throw new TypeError(`ctx.sleep takes milliseconds, {for: ms} or {until: Date}, got ${JSON.stringify(duration)}`)
+  const got = typeof duration === 'object' ? JSON.stringify(duration) : String(duration)
+  throw mistake(
+    `ctx.sleep takes milliseconds, {for: ms} or {until: Date}, got ${typeof duration === 'string' ? `'${got}'` : got}`,
+  )
+}
+
+/** NaN where it is none. Known by what it does, since a Date of a test runner may be of another realm. */
+function instantOf(duration: number | SleepOptions | null, now: number): number {
+  if (typeof duration === 'number') return now + duration
+  if (typeof duration !== 'object' || duration === null) return Number.NaN
+  const { until, for: wait } = duration
+  if (until !== undefined) return typeof until.getTime === 'function' ? until.getTime() : Number.NaN
+  if (wait !== undefined) return typeof wait === 'number' ? now + wait : Number.NaN
+  const isSilent = !('getTime' in duration) && Object.keys(duration).every((key) => key === 'for' || key === 'until')
+  return isSilent ? now : Number.NaN
 }
 
 function named(name: string, fn: () => unknown): AnyFunction {

@@ -83,10 +83,18 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
 function encodeValue(value: unknown, what: string): Value {
   if (value === undefined) return { headers: {}, data: '' }
   try {
-    const text = JSON.stringify(value, replace)
+    const text = textOf(value)
     return { headers: {}, data: text === undefined ? '' : toBase64(text) }
   } catch (cause) {
     throw errors.notEncodable(what, cause)
+  }
+}
+
+function textOf(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value, replace)
+  } catch {
+    return trimmedText(value)
   }
 }
 
@@ -106,9 +114,9 @@ export function isPrimitive(value: unknown): boolean {
   return (
     value === null ||
     value === undefined ||
-    typeof value === 'string' ||
     typeof value === 'boolean' ||
-    (typeof value === 'number' && Number.isFinite(value))
+    (typeof value === 'string' && value !== INFINITE && value !== NEGATIVE_INFINITE) ||
+    (typeof value === 'number' && Number.isFinite(value) && !Object.is(value, -0))
   )
 }
 
@@ -132,17 +140,45 @@ interface EncodedError {
   readonly fields?: Record<string, unknown>
 }
 
-function encodeError(error: Error): EncodedError {
+/** `fit` says what becomes of its parts, which may be anything. */
+function encodeError(error: Error, fit: (part: () => unknown) => unknown = (part) => part()): EncodedError {
   const { name, message, stack } = error
-  const fields = Object.entries(error).filter(([key, value]) => key !== 'name' && typeof value !== 'function')
+  const isAggregate = error instanceof AggregateError
+  const cause = fit(() => error.cause)
+  const fields = Object.keys(error)
+    .map((key) => [key, fit(() => error[key as keyof Error])] as const)
+    .filter(([key, value]) => key !== 'name' && value !== undefined && typeof value !== 'function')
   return {
-    __type: error instanceof AggregateError ? 'aggregate_error' : 'error',
+    __type: isAggregate ? 'aggregate_error' : 'error',
     message,
     ...(stack === undefined ? {} : { stack }),
     name,
-    ...(error instanceof AggregateError ? { errors: error.errors } : {}),
-    ...(error.cause === undefined ? {} : { cause: error.cause }),
+    ...(isAggregate ? { errors: error.errors.map((part) => fit(() => part)) } : {}),
+    ...(cause === undefined ? {} : { cause }),
     ...(fields.length ? { fields: Object.fromEntries(fields) } : {}),
+  }
+}
+
+/**
+ * The JSON of a value whose errors hold what has none: a request, a socket, themselves. Those parts are left out, so that the
+ * failure that an error tells of is not lost behind one of ours. Throws where the trouble is elsewhere.
+ */
+function trimmedText(value: unknown, above: readonly Error[] = []): string | undefined {
+  return JSON.stringify(value, (key, part) => {
+    if (!(part instanceof Error)) return replace(key, part)
+    const inside = [...above, part]
+    return encodeError(part, (read) => fitting(read, inside))
+  })
+}
+
+/** A part of an error as it travels; undefined where it cannot. */
+function fitting(read: () => unknown, inside: readonly Error[]): unknown {
+  try {
+    const part = read()
+    const text = inside.includes(part as Error) ? undefined : trimmedText(part, inside)
+    return text === undefined ? undefined : JSON.parse(text)
+  } catch {
+    return undefined
   }
 }
 

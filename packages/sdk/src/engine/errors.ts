@@ -14,6 +14,7 @@ export interface ResonateErrorOptions {
   readonly next?: string
   readonly cause?: unknown
   readonly retriable?: boolean
+  readonly nonRetryable?: boolean
   readonly serverError?: ServerError
 }
 
@@ -37,6 +38,8 @@ export class ResonateError extends Error {
   readonly href: string
   /** Whether the same call may succeed later. */
   readonly retriable: boolean
+  /** Only a change of the code helps: a function that threw this is not tried again. */
+  readonly nonRetryable?: boolean
   /** Of 1199: what the server said. */
   readonly serverError?: ServerError
 
@@ -48,6 +51,7 @@ export class ResonateError extends Error {
     this.next = options.next ?? 'n/a'
     this.href = `https://rn8.io/e/11${code}`
     this.retriable = options.retriable ?? false
+    if (options.nonRetryable) this.nonRetryable = true
     if (options.serverError) this.serverError = options.serverError
   }
 
@@ -89,6 +93,8 @@ export class PromiseTimedoutError extends Error {
 }
 
 const DROPPED = { next: 'Will drop' }
+/** A mistake in the code that called us. */
+const MISTAKE = { nonRetryable: true }
 
 /** Every ResonateError there is. */
 export const errors = {
@@ -114,7 +120,7 @@ export const errors = {
       'Registry',
       `Function '${name}'${version ? ` version ${version}` : ''} is not registered here: register it, or call it with rpc ` +
         'and the target of a group that has it',
-      DROPPED,
+      { ...DROPPED, ...MISTAKE },
     ),
   notEncodable: (what: string, cause: unknown) =>
     new ResonateError('06', 'Encoding', `${what} cannot be encoded as JSON: ${messageOf(cause)}`, {
@@ -123,13 +129,14 @@ export const errors = {
     }),
   notDecodable: (what: string, cause: unknown) =>
     new ResonateError('07', 'Encoding', `${what} cannot be decoded: ${messageOf(cause)}`, { ...DROPPED, cause }),
-  resultNotEncodable: (what: string, cause: unknown) =>
-    new ResonateError('08', 'Encoding', `The result of ${what} cannot be encoded as JSON: ${messageOf(cause)}`, {
+  resultNotEncodable: (what: string, refusal: unknown) => {
+    const cause = refusal instanceof ResonateError ? (refusal.cause ?? refusal) : refusal
+    return new ResonateError('08', 'Encoding', `The result of ${what} cannot be encoded as JSON: ${messageOf(cause)}`, {
       ...DROPPED,
       cause,
-    }),
-  idInvalid: (id: unknown, reason: string) =>
-    new ResonateError('10', 'Id', `The id of a call ${reason}, got ${JSON.stringify(id)}`),
+    })
+  },
+  idInvalid: (problem: string) => new ResonateError('10', 'Id', problem, MISTAKE),
   diverged: (message: string) => new ResonateError('11', 'Divergence', message, { next: 'Task is halted' }),
   stopped: () => new ResonateError('12', 'Client', 'This client was stopped: make a new one to go on'),
   panic: (message: string | undefined) =>
@@ -140,6 +147,11 @@ export const errors = {
       serverError: { code: status, message },
     }),
 } as const
+
+/** What the code that called us got wrong. Trying again does not help, so a function that throws it is not tried again. */
+export function mistake(message: string): TypeError {
+  return Object.assign(new TypeError(message), { nonRetryable: true })
+}
 
 export function messageOf(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause)

@@ -5,7 +5,7 @@
 
 import type { Span } from '../tracing.ts'
 import type { Execution } from './execution.ts'
-import { joinId, type Operation } from './operations.ts'
+import { childId, type Operation } from './operations.ts'
 
 export interface FrameFacts {
   readonly id: string
@@ -57,7 +57,7 @@ export class Frame {
   }
 
   nextId(): string {
-    const id = joinId(this.facts.id, String(this.sequence))
+    const id = childId(this.facts.id, this.sequence)
     this.sequence += 1
     return id
   }

@@ -4,7 +4,7 @@
 // O2. It is settled by its execution alone, and with what a replay would be given, never with what only this process knows.
 // O3. Nobody waits: no native promise exists, so a failure that is not looked at is not an unhandled rejection.
 
-import type { Tags } from '@resonatehq/protocol'
+import { idProblem, type Tags } from '@resonatehq/protocol'
 import type { Frame } from './frame.ts'
 import type { AnyFunction } from './registry.ts'
 import type { ErrorClass, RetryPolicy } from './retry.ts'
@@ -185,6 +185,17 @@ export class Die {
 /** `root` + `0` → `root:0`; `root:0` + `1` → `root:0.1`: everything before the first colon is the root of the tree. */
 export function joinId(ancestor: string, segment: string): string {
   return `${ancestor}${ancestor.includes(':') ? '.' : ':'}${segment}`
+}
+
+/**
+ * The id of the operation that stands at `sequence` in the function `callerId`. Where calls are nested deeper than an id may be
+ * long, it is flat below the root of the tree, and still the same in every replay.
+ */
+export function childId(callerId: string, sequence: number): string {
+  const id = joinId(callerId, String(sequence))
+  if (!callerId.includes(':') || idProblem(id, 'id') === null) return id
+  const hash = [id, `${id}.`].map((text) => cyrb53(text).toString(16).padStart(14, '0')).join('')
+  return joinId(callerId.slice(0, callerId.indexOf(':')), `n${hash}`)
 }
 
 /** The id of detached work, flat below the root of the tree however deep it was started. */

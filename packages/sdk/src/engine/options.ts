@@ -1,7 +1,8 @@
 // What a call may be told beside its arguments. Options travel as the last argument, marked so that no argument of a user is
 // ever taken for them.
 
-import type { ErrorClass, RetryPolicy } from './retry.ts'
+import { mistake } from './errors.ts'
+import { checkedPolicy, type ErrorClass, type RetryPolicy } from './retry.ts'
 
 /** A day, ms: how long a call may take that is told nothing. */
 export const DEFAULT_TIMEOUT_MS = 86_400_000
@@ -15,7 +16,7 @@ export interface CallOptions {
   tags?: Record<string, string>
   /** Who runs it: the name of a group, or an address. */
   target?: string
-  /** How long it may take, ms. Never beyond the deadline of its caller. */
+  /** How long it may take, ms; Infinity: for ever. Never beyond the deadline of its caller. */
   timeout?: number
   /** Which version of the function; 0: the latest that is registered here. */
   version?: number
@@ -26,7 +27,7 @@ export interface CallOptions {
 
 /**
  * Options of a call with their defaults, marked so that no argument is taken for them. Made by `options({ … })`; throws a TypeError
- * where a timeout or version is no number of at least 0.
+ * where one of them is of the wrong kind, as a timeout that is no number of at least 0.
  */
 export class Options {
   readonly id: string | undefined
@@ -41,10 +42,10 @@ export class Options {
     this.id = options.id
     this.tags = options.tags ?? {}
     this.target = options.target
-    this.timeout = checked('timeout', options.timeout ?? DEFAULT_TIMEOUT_MS)
-    this.version = checked('version', options.version ?? 0)
-    this.retryPolicy = options.retryPolicy
-    this.nonRetryableErrors = options.nonRetryableErrors ?? []
+    this.timeout = checkedAmount('timeout', options.timeout ?? DEFAULT_TIMEOUT_MS)
+    this.version = checkedAmount('version', options.version ?? 0)
+    this.retryPolicy = checkedPolicy(options.retryPolicy)
+    this.nonRetryableErrors = checkedClasses(options.nonRetryableErrors ?? [])
   }
 
   get [RESONATE_OPTIONS](): boolean {
@@ -54,9 +55,21 @@ export class Options {
 
 export const DEFAULT_OPTIONS = new Options()
 
-function checked(name: string, value: number): number {
+/** An option that is a number of at least 0. Throws a TypeError where it is not. */
+export function checkedAmount(name: string, value: number): number {
   if (typeof value === 'number' && value >= 0) return value
-  throw new TypeError(`The option '${name}' must be a number of at least 0, got ${String(value)}`)
+  const got = typeof value === 'string' ? `'${value}'` : String(value)
+  throw mistake(`The option '${name}' must be a number of at least 0, got ${got}`)
+}
+
+function checkedClasses(classes: ErrorClass[]): ErrorClass[] {
+  if (Array.isArray(classes) && classes.every((each) => typeof each === 'function')) return classes
+  throw mistake(`The option 'nonRetryableErrors' is a list of error classes, as in [TypeError]`)
+}
+
+/** The instant `timeoutMs` from now; the last one that there is where that is for ever. */
+export function deadlineAt(now: number, timeoutMs: number): number {
+  return Math.min(now + timeoutMs, Number.MAX_SAFE_INTEGER)
 }
 
 function isOptions(value: unknown): value is Options {

@@ -1,6 +1,8 @@
 // When a function that threw is tried again. A policy answers for the attempt that just failed, counted from 1; null ends it.
 // The waits are those of the published SDK: the first exponential one is delay × factor.
 
+import { mistake } from './errors.ts'
+
 /** When a function that threw is tried again. Write your own, or take one of `Constant`, `Linear`, `Exponential`, `Never`. */
 export interface RetryPolicy {
   /** How long to wait after the given attempt failed, ms; null to give up. `random` is what a jitter is drawn from. */
@@ -29,8 +31,8 @@ export class Constant implements RetryPolicy {
   readonly #jitter: number
 
   constructor({ delay = 1_000, maxRetries = MANY, jitter = 0 }: RetryOptions = {}) {
-    this.#delay = delay
-    this.#maxRetries = maxRetries
+    this.#delay = checkedAmount('delay', delay)
+    this.#maxRetries = checkedAmount('maxRetries', maxRetries)
     this.#jitter = checkedJitter(jitter)
   }
 
@@ -51,8 +53,8 @@ export class Linear implements RetryPolicy {
   readonly #jitter: number
 
   constructor({ delay = 1_000, maxRetries = MANY, jitter = 0 }: RetryOptions = {}) {
-    this.#delay = delay
-    this.#maxRetries = maxRetries
+    this.#delay = checkedAmount('delay', delay)
+    this.#maxRetries = checkedAmount('maxRetries', maxRetries)
     this.#jitter = checkedJitter(jitter)
   }
 
@@ -81,10 +83,10 @@ export class Exponential implements RetryPolicy {
     maxDelay = 30_000,
     jitter = 0,
   }: RetryOptions & { factor?: number; maxDelay?: number } = {}) {
-    this.#delay = delay
-    this.#factor = factor
-    this.#maxRetries = maxRetries
-    this.#maxDelay = maxDelay
+    this.#delay = checkedAmount('delay', delay)
+    this.#factor = checkedAmount('factor', factor)
+    this.#maxRetries = checkedAmount('maxRetries', maxRetries)
+    this.#maxDelay = checkedAmount('maxDelay', maxDelay)
     this.#jitter = checkedJitter(jitter)
   }
 
@@ -129,9 +131,14 @@ function told(jitter: number): Record<string, number> {
   return jitter > 0 ? { jitter } : {}
 }
 
+function checkedAmount(name: string, value: number): number {
+  if (typeof value === 'number' && value >= 0) return value
+  throw mistake(`The '${name}' of a retry policy is a number of at least 0, got ${String(value)}`)
+}
+
 function checkedJitter(jitter: number): number {
   if (jitter >= 0 && jitter <= 1) return jitter
-  throw new RangeError(`A jitter is a part from 0 to 1, got ${jitter}`)
+  throw mistake(`A jitter is a part from 0 to 1, got ${jitter}`)
 }
 
 function within(attempt: number, maxRetries: number, wait: () => number): number | null {
@@ -140,9 +147,21 @@ function within(attempt: number, maxRetries: number, wait: () => number): number
   return attempt > maxRetries ? null : wait()
 }
 
-/** The policy that a remote call carried; undefined where it carried none that is known here. */
+/** A policy that was given as an option. Throws a TypeError where it is none, before anything has failed. */
+export function checkedPolicy(policy: RetryPolicy | undefined): RetryPolicy | undefined {
+  if (policy === undefined || policy === null) return undefined
+  if (typeof policy.next === 'function' && typeof policy.encode === 'function') return policy
+  throw mistake(
+    `The option 'retryPolicy' is a policy, as in new Exponential({ delay: 1000 }), or an object with next and encode, ` +
+      `got ${JSON.stringify(policy)}`,
+  )
+}
+
+/** The policy that a remote call carried; undefined where it carried none that makes sense here. */
 export function decodeRetry(retry: unknown): RetryPolicy | undefined {
   const { type, data } = (retry ?? {}) as { type?: string; data?: Record<string, number> }
+  const isSound = Object.values(data ?? {}).every((value) => value === undefined || value >= 0)
+  if (!isSound || (data?.jitter ?? 0) > 1) return undefined
   if (type === Constant.type) return new Constant(data)
   if (type === Linear.type) return new Linear(data)
   if (type === Exponential.type) return new Exponential(data)

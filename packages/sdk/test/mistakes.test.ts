@@ -1,0 +1,147 @@
+// What a caller gets wrong is refused at once, where it was written, by a message that says what was expected: never waited for,
+// and never taken for something else.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import {
+  Constant,
+  type Context,
+  Exponential,
+  Linear,
+  Resonate,
+  type ResonateOptions,
+  type RetryPolicy,
+  type SleepOptions,
+} from '@resonatehq/sdk'
+import { World } from '@resonatehq/sdk/testing'
+import { STYLES, type Style } from './styles.ts'
+
+/** A function that does one thing with its context and nothing else, in both styles. */
+function doing(style: Style, act: (ctx: Context) => PromiseLike<unknown> & Iterable<unknown>) {
+  if (style === 'async') return async (ctx: Context) => await act(ctx)
+  return function* (ctx: Context): Generator<unknown, unknown, unknown> {
+    return yield* act(ctx) as unknown as Generator<unknown, unknown, unknown>
+  }
+}
+
+async function outcome(style: Style, act: (ctx: Context) => PromiseLike<unknown> & Iterable<unknown>) {
+  const world = new World()
+  const resonate = world.resonate()
+  resonate.register('act', doing(style, act))
+  const startAt = world.now()
+  try {
+    return { value: await world.until(resonate.run('id', 'act')), ms: world.now() - startAt }
+  } catch (error) {
+    return { error: error as Error, ms: world.now() - startAt }
+  } finally {
+    await world.stop()
+  }
+}
+
+const DURATIONS: readonly (readonly [duration: unknown, got: string])[] = [
+  ['1000', "got '1000'"],
+  [{ for: '1000' }, 'got {"for":"1000"}'],
+  [{ seconds: 5 }, 'got {"seconds":5}'],
+  [new Date(0), 'got "1970-01-01T00:00:00.000Z"'],
+  [{ until: 5_000 }, 'got {"until":5000}'],
+  [{ until: new Date('never') }, 'got {"until":null}'],
+  [null, 'got null'],
+  [Number.POSITIVE_INFINITY, 'got Infinity'],
+  [Number.NaN, 'got NaN'],
+  [5n, 'got 5'],
+]
+
+for (const style of STYLES) {
+  for (const [duration, got] of DURATIONS) {
+    test(`${style}: a sleep that is no time is refused: ${got}`, async () => {
+      const { error, ms } = await outcome(style, (ctx) => ctx.sleep(duration as SleepOptions))
+      assert.ok(error instanceof TypeError)
+      assert.ok(ms < 1_000, 'it is not tried again')
+      assert.equal(error.message, `ctx.sleep takes milliseconds, {for: ms} or {until: Date}, ${got}`)
+    })
+  }
+
+  for (const duration of [undefined, {}, 0, -5, { for: -5 }, { until: new Date(0) }, { for: undefined }]) {
+    test(`${style}: a sleep of ${JSON.stringify(duration) ?? 'nothing'} is over at once`, async () => {
+      const { error, ms } = await outcome(style, (ctx) => ctx.sleep(duration))
+      assert.deepEqual([error, ms < 10], [undefined, true])
+    })
+  }
+
+  test(`${style}: a timeout that is no number is refused by ctx.promise`, async () => {
+    for (const timeout of [Number.NaN, '100', -1]) {
+      const { error } = await outcome(style, (ctx) => ctx.promise({ timeout: timeout as number }))
+      assert.match(String(error), /^TypeError: The option 'timeout' must be a number of at least 0, got /)
+    }
+  })
+
+  test(`${style}: a mistake in the first call of a function fails it at once, and is not tried again for a day`, async () => {
+    const unknown = await outcome(style, (ctx) => ctx.run('nowhere'))
+    assert.match(String(unknown.error), /Function 'nowhere' is not registered here/)
+    const colon = await outcome(style, (ctx) => ctx.run(() => 1, ctx.options({ id: 'a:b' })))
+    assert.match(String(colon.error), /The id of a call must not contain ':'/)
+    assert.ok(unknown.ms < 1_000 && colon.ms < 1_000)
+  })
+
+  test(`${style}: a timeout of Infinity ends no call, step or promise before its caller`, async () => {
+    const world = new World()
+    const resonate = world.resonate()
+    const forever = resonate.options({ timeout: Number.POSITIVE_INFINITY })
+    resonate.register('step', () => 1)
+    resonate.register(
+      'act',
+      doing(style, (ctx) => ctx.rpc('step', forever)),
+    )
+    assert.equal(await world.until(resonate.run('id', 'act', forever)), 1)
+    const [root, step] = [await resonate.promises.get('id'), await resonate.promises.get('id:0')]
+    assert.deepEqual([root.timeoutAt, step.timeoutAt], [Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER])
+    await world.stop()
+  })
+}
+
+test('a policy that is none is refused before anything has failed', () => {
+  const policy = { delay: 5 } as unknown as RetryPolicy
+  const message = /The option 'retryPolicy' is a policy, as in new Exponential.* got {"delay":5}/
+  const resonate = new World().resonate()
+  assert.throws(() => resonate.options({ retryPolicy: policy }), message)
+  assert.throws(() => resonate.register('f', () => 1, { retryPolicy: policy }), message)
+  assert.throws(() => new World().resonate({ retryPolicy: policy }), message)
+})
+
+test('a policy of negative waits, or of none that is a number, is refused', () => {
+  assert.throws(() => new Constant({ delay: -5 }), /The 'delay' of a retry policy is a number of at least 0, got -5/)
+  assert.throws(() => new Linear({ maxRetries: Number.NaN }), /'maxRetries' .* got NaN/)
+  assert.throws(() => new Exponential({ maxDelay: '5' as unknown as number }), /'maxDelay' .* got 5/)
+})
+
+test('errors that end the retries are classes', () => {
+  const names = ['TypeError'] as unknown as []
+  assert.throws(() => new World().resonate().options({ nonRetryableErrors: names }), /is a list of error classes/)
+})
+
+const REFUSED: readonly (readonly [options: ResonateOptions, message: RegExp])[] = [
+  [{ group: 'a/b' }, /The option 'group' is a name without '\/', as in 'orders', got 'a\/b'/],
+  [{ group: '' }, /The option 'group' must not be empty/],
+  [{ group: 5 as unknown as string }, /The option 'group' must be a text, got 5/],
+  [{ pid: '' }, /The option 'pid' must not be empty/],
+]
+
+for (const [options, message] of REFUSED) {
+  test(`a client of ${JSON.stringify(options)} is refused, since it would never be given any work`, () => {
+    assert.throws(() => new Resonate({ ...options, url: 'http://localhost:1' }), message)
+  })
+}
+
+test('an id that the server would refuse is refused before it is asked', async () => {
+  const resonate = new World().resonate()
+  resonate.register('f', () => 1)
+  for (const [id, message] of [
+    ['', /The id of a call must not be empty/],
+    ['a\0b', /must not contain NUL/],
+    ['\ud800', /must be valid Unicode/],
+    ['x'.repeat(1025), /must be at most 1024 bytes of UTF-8, got 1025/],
+    [5 as unknown as string, /must be a text, got 5/],
+  ] as const) {
+    await assert.rejects(resonate.run(id, 'f'), message)
+  }
+})
