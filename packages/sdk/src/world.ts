@@ -268,6 +268,10 @@ class CrashableTransport implements Transport {
     return this.#inner.batches
   }
 
+  get checks(): boolean {
+    return this.#inner.checks
+  }
+
   match(target: string): string {
     return this.#inner.match(target)
   }

@@ -5,8 +5,8 @@
 // E1. What is sent in one macrotask leaves as one ordered group, and what ends the pass stands last in it.
 // E2. A pass ends only when no frame is busy, no answer is missing, and nothing that has arrived is still to be handed over.
 // E3. Settled operations are handed over one at a time, in the order in which the server settled them, and only while no creation
-//     is unanswered: so a race between operations ends the same way in every replay. What may still come before a result of the
-//     last millisecond is looked at once more before that is handed over (`#isTied`).
+//     is unanswered: so a race between operations ends the same way in every replay. What may still come before a result is
+//     looked at before that is handed over (elsewhere.ts).
 // E4. A fence that is refused means that the claim is lost: from then on nothing is sent, settled or handed over.
 // E5. The next local function starts only when the settlement of the one before is answered. The function that called them
 //     may run ahead of that answer (`early`), where a refusal could only mean E4.
@@ -19,9 +19,11 @@
 import type { PromiseRecord, Settlement, TaskRecord, Value } from '@resonatehq/protocol'
 import { isTraced, type Span, type SpanStart, type TraceHeaders, withTrace } from '../tracing.ts'
 import type { Call, Reply } from '../transport/transport.ts'
+import { Arrivals, ELSEWHERE, rankOf } from './arrivals.ts'
 import { chain, isPrimitive, isThenable } from './codec.ts'
 import { divergence, isSame } from './divergence.ts'
 import { drive } from './drive.ts'
+import { type Asker, Elsewhere } from './elsewhere.ts'
 import { errors, messageOf, PromiseCanceledError, PromiseTimedoutError } from './errors.ts'
 import { Frame } from './frame.ts'
 import { joinId, type LocalCall, type Operation, type Outcome } from './operations.ts'
@@ -29,14 +31,16 @@ import type { Registered } from './registry.ts'
 import { decodeRetry, isFinal, type RetryPolicy } from './retry.ts'
 import type { Host } from './worker.ts'
 
+/** What is told of an error that is too large to be told whole, characters. */
+const BRIEF_CHARS = 1_000
 /** A local step that lasts this long is created on the server while it runs, so that it can be seen. */
 const SLOW_STEP_MS = 50
 /** Promises that one suspend awaits at most; past it the rest is awaited by a later one. */
 const AWAITED_MAX = 10_000
-/** Longer than the millisecond of a settlement, also where a timer fires a little early. */
-const TICK_MS = 2
-/** How often what is watched is looked at although nobody told anything, ms. */
-const LOOK_AGAIN_MS = 30_000
+/** A longer result may be refused, so its function does not run ahead of the answer, characters. */
+const AHEAD_CHARS_MAX = 16_384
+/** Functions that call each other within one stack; past it the next begins on a stack of its own. */
+const STACKED_MAX = 50
 
 export type ExecutionState = 'active' | 'suspending' | 'suspended' | 'resuming' | 'over'
 
@@ -55,12 +59,6 @@ interface Pending {
   /** Its answer is needed before the pass may end: someone goes on with it. */
   readonly isOpen: boolean
   readonly onReply: (reply: Reply) => void
-}
-
-interface Arrival {
-  readonly operation: Operation
-  readonly outcome: Outcome
-  readonly settledAt: number
 }
 
 /** A local function while it runs, and what becomes of it. */
@@ -107,12 +105,10 @@ export class Execution {
   #unanswered = 0
   /** Creations not answered, and values being encoded or decoded. */
   #unknown = 0
-  /** The next to be handed over last, once it is sorted. */
-  #arrivals: Arrival[] = []
-  #isSorted = true
+  readonly #arrivals = new Arrivals()
   readonly #pending = new Set<Operation>()
-  /** Those of `#pending` that others settle: looked through far more often than it changes. */
-  readonly #elsewhere = new Set<Operation>()
+  /** Those of `#pending` that others settle. */
+  readonly #elsewhere: Elsewhere
   /** Settlements that the calling function has run ahead of. */
   #early = 0
   /** Promises elsewhere whose creation is not answered. */
@@ -123,17 +119,11 @@ export class Execution {
   /** Of functions that have not ended. */
   readonly #frames = new Set<Frame>()
   #outcome: Outcome | undefined
+  /** What it came to was refused, and said so in other words. */
+  #isUnacceptable = false
   #isWaking = false
-  /** Cancels the next look at what is awaited elsewhere while functions run here. */
-  #watch: (() => void) | undefined
-  readonly #watched = new Set<string>()
-  /** Something watched was settled while the task was being taken up again. */
-  #isLookDue = false
   /** The last remote result that was handed over, and how many operations had begun by then. */
   #remoteWas = { settledAt: Number.NEGATIVE_INFINITY, order: 0 }
-  /** What was settled until then, server time, and is waited for, has been seen. */
-  #seenUntil = Number.NEGATIVE_INFINITY
-  #isLookingAgain = false
   readonly #cancels = new Set<() => void>()
   /** Of its function; empty until it is known. */
   #name = ''
@@ -153,7 +143,25 @@ export class Execution {
     this.leaseAt = host.now() + host.ttl
     this.#records = new Map(preload.map((record) => [record.id, record]))
     this.#knowsAll = isComplete
+    this.#elsewhere = new Elsewhere(this.#asker())
     for (const record of preload) this.chars += (record.value.data?.length ?? 0) + (record.param.data?.length ?? 0)
+  }
+
+  #asker(): Asker {
+    const execution = this
+    return {
+      host: this.#host,
+      get isBusy() {
+        return execution.state === 'active' && execution.busy > 0
+      },
+      get lastArrivalAt() {
+        return execution.#arrivals.lastAt
+      },
+      ask: (call, isOpen, onReply) => this.#push(call, { isOpen }, onReply),
+      arrive: (operation, record) => this.#arrive(operation, record),
+      timer: (delayMs, fn) => this.#timer(delayMs, fn),
+      touch: () => this.touch(),
+    }
   }
 
   get isOver(): boolean {
@@ -257,6 +265,7 @@ export class Execution {
     if (operation.isStarted) {
       // Detached work that was let go of is waited for after all.
       if (!operation.outcome) this.#await(operation)
+      if (!operation.isAwaited) this.#elsewhere.unseen()
       return
     }
     operation.isStarted = true
@@ -316,11 +325,23 @@ export class Execution {
       this.#settleInTurn(operation, outcome)
     }
     let cancel = () => {}
-    this.#attempt({ call, id, parentId: frame.facts.id, operation, parent: frame, done }, 1)
+    this.#attemptFirst({ call, id, parentId: frame.facts.id, operation, parent: frame, done })
     if (!isDone && operation.creation === 'none')
       cancel = this.#timer(SLOW_STEP_MS, () => {
         if (operation.creation === 'none') this.#create(operation)
       })
+  }
+
+  /** At once, so that what it begins stands in order; functions that call each other without end must not fill the stack. */
+  #attemptFirst(running: Running): void {
+    const depth = running.parent?.depth ?? 0
+    if (depth === 0 || depth % STACKED_MAX !== 0) return this.#attempt(running, 1)
+    this.busy += 1
+    queueMicrotask(() => {
+      this.busy -= 1
+      this.#attempt(running, 1)
+      this.touch()
+    })
   }
 
   /** Calls the function, joins what it started, and tries again where its policy says so. */
@@ -398,8 +419,14 @@ export class Execution {
 
   /** The promise of an operation, and those of its callers before it. */
   #create(operation: Operation, isOpen = false): void {
-    const caller = operation.frame.facts.operation
-    if (caller?.creation === 'none') this.#create(caller)
+    const callers: Operation[] = []
+    let caller = operation.frame.facts.operation
+    for (; caller?.creation === 'none'; caller = caller.frame.facts.operation) callers.push(caller)
+    for (const each of callers.reverse()) this.#createOne(each)
+    this.#createOne(operation, isOpen)
+  }
+
+  #createOne(operation: Operation, isOpen = false): void {
     operation.creation = 'queued'
     const { id, call } = operation
     if (call.kind === 'remote') this.#unborn += 1
@@ -413,6 +440,7 @@ export class Execution {
       }
       this.#fence(action, operation, isOpen, (record) => {
         if (record.state !== 'pending') this.#arrive(operation, record)
+        else if (call.kind === 'remote') this.#elsewhere.unseen()
         this.#created(operation)
       })
     })
@@ -465,7 +493,7 @@ export class Execution {
       return
     }
     this.#encodeOutcome(operation, outcome, (settled, value) => {
-      const isEarly = isUnborn && isPlain && this.#mayRunAhead(operation)
+      const isEarly = isUnborn && isPlain && this.#mayRunAhead(operation, value)
       const state: Settlement = settled.ok ? 'resolved' : 'rejected'
       const action = { kind: 'promise.settle', data: { id: operation.id, state, value } }
       this.#fence(action, operation, !isEarly, (record) => {
@@ -473,7 +501,8 @@ export class Execution {
         else this.#arrive(operation, record, settled)
       })
       if (isEarly) this.#runAhead(operation, settled, value)
-      else this.#lookAtRest(operation)
+      // What it has come to by then stands in order with this (E3).
+      else this.#elsewhere.lookAlong()
     })
   }
 
@@ -493,81 +522,17 @@ export class Execution {
       // A token that ran out is no failure of the function: others may have a good one.
       if (reply.status === 401 || reply.status === 403)
         return this.release(errors.server('task.fence', reply.status, String(reply.data)))
-      if (status !== 200)
-        return this.#reject(operation, errors.server(`The operation '${operation.id}'`, status, String(data)))
+      if (status !== 200) return this.#refused(operation, status, String(data))
       const { promise } = data as { promise: PromiseRecord }
       if (this.#agrees(operation, promise)) onRecord(promise)
     })
   }
 
-  /** What awaited operations elsewhere have come to by the time this one is settled, so that E3 holds between them. */
-  #lookAtRest(operation: Operation): void {
-    const rest = this.#awaited().filter(({ creation }) => creation === 'done')
-    if (rest.length === 0 || rest.length > LOOKED_AT_MAX) return
-    for (const other of rest) if (other !== operation) this.#get(other)
-  }
-
-  /** Functions run here while others are awaited elsewhere: soon it is worth asking to be told. */
-  #watchSoon(): void {
-    if (this.#watch || this.#elsewhere.size === 0 || this.#pending.size < 2) return
-    const look = () => {
-      this.#watch = undefined
-      // About to be put down: what would be sent now would only bring it back.
-      if (this.state !== 'active') return
-      const first = this.#watched.size === 0
-      this.#watchAwaited()
-      if (!first) this.#look()
-      this.#watch = this.#timer(LOOK_AGAIN_MS, look)
-    }
-    this.#watch = this.#timer(SLOW_STEP_MS, look)
-  }
-
-  /** No pass, nothing to watch: what a suspended task awaits wakes the task. */
-  #watchNoMore(): void {
-    this.#watch?.()
-    this.#watch = undefined
-    for (const id of this.#watched) this.#host.unwatch(id, this)
-    this.#watched.clear()
-  }
-
-  #watchAwaited(): void {
-    for (const operation of this.#awaited().slice(0, ASKED_MAX)) {
-      const { id } = operation
-      if (operation.creation !== 'done' || this.#watched.has(id)) continue
-      this.#watched.add(id)
-      this.#host.watch(id, this)
-      const data = { awaited: id, address: this.#host.transport.unicast }
-      this.#push({ kind: 'promise.register_listener', data }, { operation, isOpen: false }, (reply) => {
-        if (reply.status === 200 && (reply.data as { promise: PromiseRecord }).promise.state !== 'pending') this.#look()
-      })
-    }
-  }
-
-  /** The server says that a promise which is watched here is settled. */
-  toldOf(id: string): void {
-    if (!this.#watched.has(id)) return
-    if (this.state === 'resuming') this.#isLookDue = true
-    else this.#look()
-  }
-
-  /** All at once, so that the order in which they were settled is seen (E3). */
-  #look(): void {
-    if (this.state !== 'active') return
-    for (const operation of this.#awaited().slice(0, ASKED_MAX)) if (operation.creation === 'done') this.#get(operation)
-  }
-
-  #get(operation: Operation): void {
-    this.#unknown += 1
-    this.#push({ kind: 'promise.get', data: { id: operation.id } }, { operation, isOpen: true }, (reply) => {
-      this.#unknown -= 1
-      if (!this.isOver) this.#got(operation, reply)
-    })
-  }
-
-  #got(operation: Operation, { status, data }: Reply): void {
-    if (status !== 200) return
-    const { promise } = data as { promise: PromiseRecord }
-    if (promise.state !== 'pending') this.#arrive(operation, promise)
+  #refused(operation: Operation, status: number, message: string): void {
+    const error = errors.server(`The operation '${operation.id}'`, status, message)
+    // Its function has gone on without it.
+    if (operation.outcome) this.release(error)
+    else this.#reject(operation, error)
   }
 
   #push(
@@ -666,16 +631,11 @@ export class Execution {
     operation.hasArrived = true
     this.chars += record.value.data?.length ?? 0
     const settledAt = record.settledAt ?? record.timeoutAt
-    const arrived = (outcome: Outcome) => this.#add({ operation, outcome, settledAt })
+    const arrived = (outcome: Outcome) => this.#arrivals.add({ operation, outcome, settledAt })
     const isKnown = known && (known.ok ? record.state === 'resolved' && isPrimitive(known.value) : false)
     if (isKnown) arrived(known)
     else this.#decode(record, arrived)
     this.touch()
-  }
-
-  #add(arrival: Arrival): void {
-    this.#arrivals.push(arrival)
-    this.#isSorted = false
   }
 
   #decode(record: PromiseRecord, then: (outcome: Outcome) => void): void {
@@ -693,7 +653,7 @@ export class Execution {
   #reject(operation: Operation, error: unknown): void {
     if (operation.hasArrived) return
     operation.hasArrived = true
-    this.#add({ operation, outcome: { ok: false, error }, settledAt: this.#host.now() })
+    this.#arrivals.add({ operation, outcome: { ok: false, error }, settledAt: this.#host.now() })
     const waiting = operation.onCreated
     operation.onCreated = []
     for (const run of waiting) run()
@@ -702,52 +662,13 @@ export class Execution {
   }
 
   #handOver(): void {
-    if (this.#unknown > 0 || this.#arrivals.length === 0 || this.isOver) return
-    if (!this.#isSorted) this.#arrivals.sort((a, b) => (isBefore(a, b) ? 1 : -1))
-    this.#isSorted = true
-    if (this.#isTied(this.#arrivals.at(-1) as Arrival)) return
-    const first = this.#arrivals.pop() as Arrival
-    if (rankOf(first.operation) === 2) this.#remoteWas = { settledAt: first.settledAt, order: this.#order }
-    this.#conclude(first.operation, first.outcome)
+    if (this.#unknown > 0 || this.#elsewhere.isAsking || this.isOver) return
+    const { next } = this.#arrivals
+    if (!next || this.#elsewhere.isTied(next)) return
+    const { operation, outcome, settledAt } = this.#arrivals.take()
+    if (rankOf(operation) === ELSEWHERE) this.#remoteWas = { settledAt, order: this.#order }
+    this.#conclude(operation, outcome)
     this.touch()
-  }
-
-  /**
-   * What a replay may hand over before an arrival of this order and instant, and has not been looked at since: sleeps that are over
-   * by then, and what stands before it in the program and may have been settled in the same millisecond.
-   */
-  #unseen({ order, settledAt }: { order: number; settledAt: number }): Operation[] {
-    const unseen: Operation[] = []
-    let looked = 0
-    for (const other of this.#elsewhere) {
-      looked += 1
-      if (looked > ASKED_MAX) break
-      if (other.hasArrived || other.creation !== 'done') continue
-      if (rankOf(other) === 0 ? other.call.timeoutAt <= settledAt : other.order < order) unseen.push(other)
-    }
-    return unseen.length > LOOKED_AT_MAX ? [] : unseen
-  }
-
-  /** Whether `arrival` has to wait until all that may go before it has been looked at, which is begun then. */
-  #isTied({ operation, settledAt }: Arrival): boolean {
-    if (rankOf(operation) !== 2 || settledAt <= this.#seenUntil) return false
-    if (!this.#isLookingAgain && this.#unseen({ order: operation.order, settledAt }).length === 0) return false
-    this.#lookAgain()
-    return true
-  }
-
-  /** Once that millisecond is over at the server too, whose clock goes as fast as this one. */
-  #lookAgain(): void {
-    if (this.#isLookingAgain) return
-    this.#isLookingAgain = true
-    const settledAt = Math.max(...this.#arrivals.map((arrival) => arrival.settledAt))
-    const order = Math.max(...this.#arrivals.map(({ operation }) => operation.order))
-    this.#timer(TICK_MS, () => {
-      this.#isLookingAgain = false
-      for (const operation of this.#unseen({ order, settledAt })) this.#get(operation)
-      this.#seenUntil = settledAt
-      this.touch()
-    })
   }
 
   #conclude(operation: Operation, outcome: Outcome): void {
@@ -761,11 +682,10 @@ export class Execution {
    * Only where nothing else is under way, so that there is no order to keep, and where the step's deadline is the task's own:
    * then the one way for its settlement to be refused or to find another is that the claim is lost.
    */
-  #mayRunAhead(operation: Operation): boolean {
-    const isAlone = this.#pending.size === operation.frame.depth + 1 && this.#arrivals.length === 0
-    return (
-      this.#host.transport.batches && isAlone && this.#unanswered === 0 && operation.call.timeoutAt >= this.timeoutAt
-    )
+  #mayRunAhead(operation: Operation, { data = '' }: Value): boolean {
+    const isAlone = this.#pending.size === operation.frame.depth + 1 && this.#arrivals.size === 0
+    const isSure = operation.call.timeoutAt >= this.timeoutAt && data.length <= AHEAD_CHARS_MAX
+    return this.#host.transport.batches && isAlone && this.#unanswered === 0 && isSure
   }
 
   #runAhead(operation: Operation, settled: Outcome, value: Value): void {
@@ -800,39 +720,26 @@ export class Execution {
   turn(): void {
     if (this.state === 'suspended') return this.#wake()
     if (this.state !== 'active') return
+    this.#elsewhere.turn()
     this.#handOver()
     if (this.#isIdle()) this.#end()
-    else this.#watchSoon()
+    else this.#elsewhere.watchSoon()
     this.#flush()
   }
 
   #isIdle(): boolean {
-    if (this.busy > 0 || this.#unanswered > 0 || this.#arrivals.length > 0 || this.#afterEarly.length > 0) return false
+    if (this.busy > 0 || this.#unanswered > 0 || this.#arrivals.size > 0 || this.#afterEarly.length > 0) return false
+    if (this.#elsewhere.isAsking) return false
     return this.#host.transport.batches ? !this.#outbox.some(({ isOpen }) => isOpen) : this.#outbox.length === 0
   }
 
   #end(): void {
     if (this.#outcome) return this.#fulfill(this.#outcome)
-    const awaited = this.#awaited()
+    const awaited = this.#elsewhere.awaited()
+    // A sleep ends when it does: whatever else has to wait for a later suspend, it does not.
+    if (awaited.length > AWAITED_MAX) awaited.sort((a, b) => rankOf(a) - rankOf(b))
     // Nothing to wait for and yet not done: it awaits something of its own, a timer or a request, and comes back by itself.
     if (awaited.length > 0) this.#suspend(awaited.slice(0, AWAITED_MAX))
-  }
-
-  /** The operations elsewhere that someone waits for: their function, or the end of the function that started them. */
-  #awaited(): Operation[] {
-    const awaited: Operation[] = []
-    for (const operation of this.#elsewhere) {
-      const { call, isAwaited, frame, hasArrived } = operation
-      if (!hasArrived && (isAwaited || (call.kind === 'remote' && call.isAttached && frame.isDone)))
-        awaited.push(operation)
-    }
-    return awaited
-  }
-
-  /** Those whose state is worth asking for: what is waited for, and what may soon be, while that is not too much. */
-  #askable(awaited: readonly Operation[]): Operation[] {
-    const all = this.#elsewhere.size <= ASKED_MAX ? [...this.#elsewhere] : awaited
-    return all.filter(({ creation, hasArrived }) => creation === 'done' && !hasArrived)
   }
 
   #fulfill(outcome: Outcome): void {
@@ -849,11 +756,13 @@ export class Execution {
     })
   }
 
-  /** The result was refused as such, too large for instance: the caller gets that as the failure. */
+  /** What it came to was refused as such, too large for instance: the caller gets that as the failure. */
   #unacceptable(settled: Outcome, { status, data }: Reply): void {
-    const error = errors.server(`The result of '${this.id}'`, status, String(data))
-    if (settled.ok) this.#outcome = { ok: false, error }
-    else this.release(error)
+    const what = settled.ok ? `The result of '${this.id}'` : `The error of '${this.id}', ${briefly(settled.error)},`
+    const error = errors.server(what, status, String(data))
+    if (this.#isUnacceptable) return this.release(error)
+    this.#isUnacceptable = true
+    this.#outcome = { ok: false, error }
     this.touch()
   }
 
@@ -864,24 +773,24 @@ export class Execution {
       data: { awaited: id, awaiter: this.id },
     }))
     const data = { id: this.id, version: this.version, actions, preload: false }
-    this.#push({ kind: 'task.suspend', data }, { isOpen: true }, (reply) => this.#suspended(awaited, reply))
+    this.#push({ kind: 'task.suspend', data }, { isOpen: true }, (reply) => this.#suspended(reply))
   }
 
-  #suspended(awaited: readonly Operation[], reply: Reply): void {
-    if (reply.status === 200) return this.#putDown()
-    if (reply.status === 300) {
+  #suspended(reply: Reply): void {
+    const { status, repeated } = reply
+    if (status === 200) return this.#putDown()
+    if (status === 300) {
       this.state = 'active'
-      for (const operation of this.#askable(awaited)) this.#get(operation)
-      return
+      return this.#elsewhere.look({ isAhead: true })
     }
-    if (reply.status === 409 && reply.repeated) return this.#askWhetherSuspended()
-    // 422: a promise to wait for does not exist, because its creation was refused; its function is told instead.
-    if (reply.status === 422 && this.#arrivals.length > 0) {
+    if (status === 409 && repeated) return this.#askWhetherSuspended()
+    // The creation of a promise to wait for was refused, so it is not there, or its id is none; its function is told instead.
+    if ((status === 422 || status === 400) && this.#arrivals.size > 0) {
       this.state = 'active'
-      return
+      return this.touch()
     }
-    if (reply.status === 404 || reply.status === 409) return this.lose()
-    this.release(errors.server(`The suspension of '${this.id}'`, reply.status, String(reply.data)))
+    if (status === 404 || status === 409) return this.lose()
+    this.release(errors.server(`The suspension of '${this.id}'`, status, String(reply.data)))
   }
 
   /** The answer to a suspend was lost: the task itself tells whether it was heard. */
@@ -904,7 +813,7 @@ export class Execution {
 
   #putDown(): void {
     if (this.state !== 'suspending') return
-    this.#watchNoMore()
+    this.#elsewhere.rest()
     this.#endPass()
     this.state = 'suspended'
     this.#host.suspended(this)
@@ -915,16 +824,15 @@ export class Execution {
   async resume(): Promise<void> {
     if (this.state !== 'suspended') return
     this.state = 'resuming'
-    const asked = this.#askable(this.#awaited())
+    const look = this.#elsewhere.lookAhead()
     const { pid, ttl } = this.#host
     const sentAt = this.#host.now()
     const acquire: Call = {
       kind: 'task.acquire',
       data: { id: this.id, version: this.version, pid, ttl, preload: false },
     }
-    const gets = asked.map(({ id }): Call => ({ kind: 'promise.get', data: { id } }))
     try {
-      const [claim, ...replies] = await this.#host.transport.send([acquire, ...gets])
+      const [claim, ...replies] = await this.#host.transport.send([acquire, ...look.calls])
       if (this.state !== 'resuming') return
       if (!claim || !(await this.#isClaimed(claim))) return this.lose()
       this.version += 1
@@ -933,10 +841,8 @@ export class Execution {
       this.#isWaking = false
       this.#host.resumed(this)
       this.#tracePass()
-      for (const [at, operation] of asked.entries()) this.#got(operation, replies[at] as Reply)
+      this.#elsewhere.seen(look, replies)
       this.#readdress()
-      if (this.#isLookDue) this.#look()
-      this.#isLookDue = false
       this.#handOver()
       this.touch()
     } catch (cause) {
@@ -1049,10 +955,10 @@ export class Execution {
 
   #over(ending: Ending): void {
     if (this.isOver) return
-    this.#watchNoMore()
+    this.#elsewhere.rest()
     this.state = 'over'
     this.#outbox = []
-    this.#arrivals = []
+    this.#arrivals.clear()
     for (const cancel of this.#cancels) cancel()
     for (const frame of this.#frames) frame.span?.end(new Error(`the task is ${ending.kind}`))
     this.#endPass(this.#outcome?.ok === false ? this.#outcome.error : undefined)
@@ -1086,26 +992,12 @@ export class Execution {
   }
 }
 
-/** Operations elsewhere whose state is asked for along with a settlement, at most: past it their order is what it is. */
-const LOOKED_AT_MAX = 100
-/** Operations elsewhere that are asked for together beyond those that are waited for, at most. */
-const ASKED_MAX = 1_000
-
 type Encoded = { readonly ok: true; readonly value: Value } | { readonly ok: false; readonly error: unknown }
 
-/**
- * By when they were settled. Of one millisecond: sleeps first, since whoever sees another's settlement sees that the sleep is
- * over; then steps, since none is settled in the millisecond of a remote result that went before it (`#isTooSoon`).
- */
-function isBefore(a: Arrival, b: Arrival): boolean {
-  if (a.settledAt !== b.settledAt) return a.settledAt < b.settledAt
-  const [first, second] = [rankOf(a.operation), rankOf(b.operation)]
-  return first === second ? a.operation.order < b.operation.order : first < second
-}
-
-function rankOf({ call }: Operation): number {
-  if (call.kind === 'local') return 1
-  return call.tags['resonate:timer'] === 'true' ? 0 : 2
+/** An error in a few words. */
+function briefly(error: unknown): string {
+  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+  return JSON.stringify(text.length > BRIEF_CHARS ? `${text.slice(0, BRIEF_CHARS)}…` : text)
 }
 
 /** The answer to the request inside a fence; that to the fence itself where it was refused. */

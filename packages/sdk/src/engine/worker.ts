@@ -45,9 +45,13 @@ export interface Host {
   ended(execution: Execution, ending: Ending): void
   /** A function has run for this long, ms, without beginning anything durable. */
   still(frame: Frame, ms: number): void
-  /** Has `execution` told when a promise is settled that it asked to be told of. */
-  watch(id: string, execution: Execution): void
-  unwatch(id: string, execution: Execution): void
+  watch(id: string, watcher: Watcher): void
+  unwatch(id: string, watcher: Watcher): void
+}
+
+/** Who is told when a promise is settled that it asked to be told of. */
+export interface Watcher {
+  toldOf(id: string): void
 }
 
 export interface WorkerOptions {
@@ -102,7 +106,7 @@ export class Worker implements Host {
   readonly #acquiring = new Map<string, number>()
   readonly #offers = new Map<string, TaskRef>()
   /** Who wants to be told when a promise is settled. */
-  readonly #watching = new Map<string, Set<Execution>>()
+  readonly #watching = new Map<string, Set<Watcher>>()
   #inHand = 0
   #isStopping = false
   #drained: (() => void) | undefined
@@ -261,20 +265,20 @@ export class Worker implements Host {
     void told.then(() => this.#told.delete(told))
   }
 
-  watch(id: string, execution: Execution): void {
+  watch(id: string, watcher: Watcher): void {
     const watching = this.#watching.get(id) ?? new Set()
-    this.#watching.set(id, watching.add(execution))
+    this.#watching.set(id, watching.add(watcher))
   }
 
-  unwatch(id: string, execution: Execution): void {
+  unwatch(id: string, watcher: Watcher): void {
     const watching = this.#watching.get(id)
-    watching?.delete(execution)
+    watching?.delete(watcher)
     if (watching?.size === 0) this.#watching.delete(id)
   }
 
   /** The server says that a promise is settled. */
   told(id: string): void {
-    for (const execution of this.#watching.get(id) ?? []) execution.toldOf(id)
+    for (const watcher of this.#watching.get(id) ?? []) watcher.toldOf(id)
   }
 
   suspended(execution: Execution): void {

@@ -115,6 +115,9 @@ export class Serving {
       get batches() {
         return transport.batches
       },
+      get checks() {
+        return transport.checks
+      },
       match: (target) => transport.match(target),
       send: (group, options) => transport.send(group, options),
       flush: () => transport.flush(),

@@ -76,6 +76,7 @@ export class HttpTransport implements Transport {
   #stream: MessageStream | undefined
   /** Undefined until /health was read. */
   #batches: boolean | undefined
+  #checks = false
   #probe: Promise<void> | undefined
 
   constructor(options: HttpTransportOptions) {
@@ -105,6 +106,10 @@ export class HttpTransport implements Transport {
 
   get batches(): boolean {
     return this.#batches ?? false
+  }
+
+  get checks(): boolean {
+    return this.#checks
   }
 
   get door(): Door {
@@ -202,7 +207,9 @@ export class HttpTransport implements Transport {
           timeoutMs,
         })
         if (isPassing(status)) throw new Error(`GET /health answered ${status}`)
-        this.#batches = extensionsOf(body).includes('batch')
+        const extensions = extensionsOf(body)
+        this.#checks = extensions.includes('check')
+        this.#batches = extensions.includes('batch')
         this.#recovered()
       } catch (cause) {
         this.#troubled(cause)
@@ -235,7 +242,7 @@ export class HttpTransport implements Transport {
       if (texts.length > 0 && (texts.length + added.length > BATCH_MAX || chars + size > BODY_CHARS_MAX)) break
       this.#queue.shift()
       parcels.push(parcel)
-      texts.push(...added)
+      for (const text of added) texts.push(text)
       chars += size
     }
     this.#posts += 1
@@ -258,7 +265,8 @@ export class HttpTransport implements Transport {
     }
     if (texts.length <= BATCH_MAX && chars <= BODY_CHARS_MAX) return this.#postArray(texts)
     const envelopes: Envelope[] = []
-    for (const piece of piecesOf(texts)) envelopes.push(...(await this.#postArray(piece)).envelopes)
+    for (const piece of piecesOf(texts))
+      for (const envelope of (await this.#postArray(piece)).envelopes) envelopes.push(envelope)
     return { envelopes }
   }
 

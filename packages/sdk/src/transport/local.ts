@@ -32,6 +32,7 @@ export class LocalTransport implements Transport {
   readonly unicast: string
   readonly anycast: string
   readonly batches = true
+  readonly checks = true
   readonly #options: LocalTransportOptions
   #embedded: Promise<Embedded> | undefined
   #onMessage: (message: Message) => void = () => {}

@@ -57,6 +57,7 @@ export interface AnyNetwork extends Omit<Network, 'send' | 'recv'> {
 
 export class NetworkTransport implements Transport {
   readonly batches = false
+  readonly checks = false
   readonly #network: AnyNetwork
   readonly #platform: Platform
   readonly #logger: Logger

@@ -33,6 +33,8 @@ export interface Transport {
   readonly anycast: string
   /** Whether a group of requests costs one round trip. */
   readonly batches: boolean
+  /** Whether `promise.check` is known there. */
+  readonly checks: boolean
   /** How another thread can send a request by itself; absent where that makes no sense. */
   readonly door?: Door
   /** The address that a target means: a bare name is a group. */
