@@ -2,7 +2,7 @@
 //
 // W1. What ends the wait is a record that the server answered; a message only says that it is time to ask.
 // W2. A server that goes away is waited for, as long as the promise could still settle.
-// W3. Where the server takes no listeners on this address, asking alone is enough.
+// W3. Where the server takes no listeners on this address, or not from this token, asking alone is enough.
 
 import type { PromiseRecord } from '@resonatehq/protocol'
 import { Unreachable } from './client.ts'
@@ -34,8 +34,10 @@ export async function settled(session: Session, promise: PromiseRecord): Promise
   try {
     let current: PromiseRecord = promise
     while (current.state === 'pending') {
+      // Before the question: what comes while it is on its way is news to an answer that was given before.
+      const news = connection.news()
       current = (await askOrWarn(session, current, pid, connection)) ?? current
-      if (current.state === 'pending') await connection.wake()
+      if (current.state === 'pending') await connection.wake(news)
     }
     return current
   } finally {
@@ -47,8 +49,10 @@ export async function settled(session: Session, promise: PromiseRecord): Promise
 interface Connection {
   open: boolean
   lost: boolean
+  /** Aborted when something is heard from now on. */
+  news(): AbortSignal
   /** Resolves when there may be news, or when it is time to ask without. */
-  wake(): Promise<void>
+  wake(news: AbortSignal): Promise<void>
   readonly ended: Promise<void>
 }
 
@@ -63,21 +67,24 @@ function listen(session: Session, options: { promiseId: string; pid: string; sig
     before.abort()
   }
 
-  async function readUntilEnd(): Promise<void> {
+  /** Whether it makes sense to come back: a door that is closed to this token stays closed. */
+  async function readUntilEnd(): Promise<boolean> {
     const response = await client.poll(GROUP, pid, signal)
     if (!response.ok || response.body === null) {
       await response.body?.cancel()
-      return
+      return response.status !== 403
     }
     connection.open = true
     wakeUp()
     for await (const line of lines(response.body)) if (mentions(line, promiseId)) wakeUp()
+    return true
   }
 
   async function keepOpen(): Promise<void> {
-    while (!signal.aborted) {
+    let isOpenTo = true
+    while (isOpenTo && !signal.aborted) {
       // A connection that fails is no fault of the wait: asking goes on without it.
-      await readUntilEnd().catch(() => {})
+      isOpenTo = await readUntilEnd().catch(() => true)
       if (connection.open) {
         connection.open = false
         wakeUp()
@@ -89,7 +96,8 @@ function listen(session: Session, options: { promiseId: string; pid: string; sig
   const connection: Connection = {
     open: false,
     lost: false,
-    wake: () => pause(io, connection.open ? LISTENING_MS : ASKING_MS, news.signal),
+    news: () => news.signal,
+    wake: (heard) => pause(io, connection.open ? LISTENING_MS : ASKING_MS, heard),
     ended: Promise.resolve(),
   }
   return Object.assign(connection, { ended: keepOpen() })
@@ -115,7 +123,8 @@ async function ask({ client }: Session, id: string, pid: string): Promise<Promis
     awaited: id,
     address: `poll://uni@${GROUP}/${pid}`,
   })
-  const reply = listening.ok || listening.status !== 400 ? listening : await client.call('promise.get', { id })
+  const isRefused = !listening.ok && (listening.status === 400 || listening.status === 403)
+  const reply = isRefused ? await client.call('promise.get', { id }) : listening
   if (reply.ok) return reply.data.promise
   // Too busy or not ready is not an answer yet.
   if (reply.status === 429 || reply.status >= 500) throw new Unreachable(`${client.url} answered: ${reply.message}.`)

@@ -190,6 +190,28 @@ test('--wait listens on a connection of its own, and a message about the promise
   assert.equal(world.timers.size, 0)
 })
 
+test('a message that comes before the answer to a question that was asked earlier ends the wait all the same', async () => {
+  const peer = server()
+  const connection = stream()
+  let asked = 0
+  const world = createWorld({
+    ...peer,
+    poll: connection.open,
+    answer: async (envelope) => {
+      const reply = await peer.answer?.(envelope)
+      // The first question is asked while the connection opens, the second once it stands.
+      if (envelope.kind === 'promise.register_listener' && ++asked === 2) {
+        peer.settle({ state: 'resolved', value: { data: base64(7) } })
+        connection.write('data: {"kind":"unblock","head":{},"data":{"promise":{"id":"a"}}}\n\n')
+        await new Promise(setImmediate)
+      }
+      return reply ?? { status: 500, data: '' }
+    },
+  })
+  assert.equal(await world.run(...INVOKE), 0)
+  assert.deepEqual([asked, world.printed.stdout], [3, '7\n'])
+})
+
 test('--wait asks by itself where the server takes no connection', async () => {
   const peer = server()
   const world = createWorld({ ...peer, skipMs: 1_000 })
@@ -214,6 +236,27 @@ test('--wait reads the promise where the server takes no listener', async () => 
   peer.settle({ state: 'pending' })
   peer.onAsk = () => peer.settle({ state: 'resolved', value: { data: base64(1) } })
   assert.equal(await world.run(...INVOKE), 0)
+})
+
+test('--wait asks for the promise alone where the token is not for a group of the command line', async () => {
+  const peer = server()
+  let [asked, connected] = [0, 0]
+  const world = createWorld({
+    ...peer,
+    skipMs: 1_000,
+    poll: () => {
+      connected++
+      return new Response('{"error":"not for resonate-cli"}', { status: 403 })
+    },
+    answer: (envelope) => {
+      if (envelope.kind === 'promise.register_listener') return { status: 403, data: 'not for resonate-cli' }
+      if (envelope.kind === 'promise.get' && ++asked === 3)
+        peer.settle({ state: 'resolved', value: { data: base64(7) } })
+      return peer.answer?.(envelope) ?? { status: 500, data: '' }
+    },
+  })
+  assert.equal(await world.run(...INVOKE), 0)
+  assert.deepEqual([asked, connected, world.printed.stdout], [3, 1, '7\n'])
 })
 
 test('--wait survives a server that goes away, and says so once', async () => {
