@@ -43,7 +43,7 @@ async function main(args: readonly string[]): Promise<void> {
       ? createProcesses(config, parts)
       : createServer(config, {
           ...parts,
-          tracing: await openTracing(process.env),
+          tracing: await openTracing(process.env, logger),
           ...(child && { gather: child.gather }),
         })
     const addresses = await server.start()

@@ -3,8 +3,9 @@
 // Context); what carries none leaves nothing here, and whether a trace is kept is its caller's choice. Where spans go is said by
 // the variables that OpenTelemetry specifies for OTLP exporters. Its libraries are loaded only where one of them is set.
 
-import type { Span, TimeInput, Tracer } from '@opentelemetry/api'
+import type { DiagLogger, Span, TimeInput, Tracer } from '@opentelemetry/api'
 import { type Answer, type PromiseRecord, parseAddress, type TaskRecord } from '@resonatehq/protocol'
+import type { Logger } from './log.ts'
 import { VERSION } from './version.ts'
 
 export interface Tracing {
@@ -17,7 +18,7 @@ export interface Tracing {
 export type Environment = Readonly<Record<string, string | undefined>>
 
 /** Undefined: the environment asks for no traces. Rejects with a message for people. */
-export async function openTracing(env: Environment): Promise<Tracing | undefined> {
+export async function openTracing(env: Environment, logger: Logger): Promise<Tracing | undefined> {
   if (!isWanted(env)) return undefined
   const { OTLPTraceExporter } = await exporterOf(env)
   const { BatchSpanProcessor, TracerProvider } = await import('@opentelemetry/sdk-trace')
@@ -31,20 +32,42 @@ export async function openTracing(env: Environment): Promise<Tracing | undefined
   const processor = new BatchSpanProcessor({ exporter: new OTLPTraceExporter() })
   const provider = new TracerProvider({ resource, spanProcessors: [processor] })
   const api = await import('@opentelemetry/api')
+  const complain = complaintsTo(logger)
+  const options = { logLevel: api.DiagLogLevel.WARN, suppressOverrideMessage: true }
+  api.diag.setLogger({ ...SILENT, error: complain, warn: complain }, options)
+  logger.info({ endpoint: placeOf(env) }, 'Traces enabled')
   const { W3CTraceContextPropagator } = await import('@opentelemetry/core')
   return traceAnswers({
     tracer: provider.getTracer('resonate', VERSION),
     propagator: new W3CTraceContextPropagator(),
     api,
-    stop: () => provider.shutdown(),
+    // What is lost with a collector that takes nothing must not keep a server from stopping in order.
+    stop: () => provider.shutdown().catch((fault) => complain(fault.message)),
   })
 }
 
 function isWanted(env: Environment): boolean {
   if (env.OTEL_SDK_DISABLED?.toLowerCase() === 'true' || env.OTEL_TRACES_EXPORTER === 'none') return false
-  const places = [env.OTEL_EXPORTER_OTLP_ENDPOINT, env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT]
-  return env.OTEL_TRACES_EXPORTER === 'otlp' || places.some((place) => place)
+  return env.OTEL_TRACES_EXPORTER === 'otlp' || placeOf(env) !== undefined
 }
+
+function placeOf(env: Environment): string | undefined {
+  return env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT || env.OTEL_EXPORTER_OTLP_ENDPOINT || undefined
+}
+
+/** What the libraries have to say, in the log. A collector that is away says the same with every batch: once is enough. */
+function complaintsTo(logger: Logger): (message: string, ...more: readonly unknown[]) => void {
+  let last = ''
+  return (message, ...more) => {
+    const reason = [reasonOf(message), ...more.map(String)].join(' ')
+    if (reason === last) logger.debug({ reason }, 'Traces cannot be sent')
+    else logger.warn({ reason }, 'Traces cannot be sent')
+    last = reason
+  }
+}
+
+const nothing = () => {}
+const SILENT: DiagLogger = { error: nothing, warn: nothing, info: nothing, debug: nothing, verbose: nothing }
 
 function exporterOf(env: Environment) {
   const protocol = env.OTEL_EXPORTER_OTLP_TRACES_PROTOCOL || env.OTEL_EXPORTER_OTLP_PROTOCOL || 'http/protobuf'
@@ -58,6 +81,15 @@ function exporterOf(env: Environment) {
         `OTEL_EXPORTER_OTLP_PROTOCOL is "${protocol}", but traces are sent by http/protobuf or http/json: ` +
           'choose one of them, with the port that your collector has for it (usually 4318)',
       )
+  }
+}
+
+/** Errors come as JSON, stack and all. */
+function reasonOf(message: string): string {
+  try {
+    return String(JSON.parse(message).message)
+  } catch {
+    return message
   }
 }
 

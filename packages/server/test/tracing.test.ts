@@ -26,8 +26,8 @@ interface OtlpBody {
   }[]
 }
 
-/** A collector that takes OTLP over HTTP and JSON, and keeps what it was sent. */
-async function startCollector(t: TestContext) {
+/** A collector that takes OTLP over HTTP and JSON, and keeps what it was sent, or answers it all with `status`. */
+async function startCollector(t: TestContext, status = 200) {
   const spans: OtlpSpan[] = []
   const services = new Set<string>()
   const collector = createHttpServer(async (request, response) => {
@@ -36,30 +36,31 @@ async function startCollector(t: TestContext) {
       for (const { key, value } of resource.attributes) if (key === 'service.name') services.add(value.stringValue)
       for (const scope of scopeSpans) spans.push(...scope.spans)
     }
-    response.setHeader('content-type', 'application/json').end('{}')
+    response.writeHead(status, { 'content-type': 'application/json' }).end('{}')
   })
   await new Promise<void>((resolve) => collector.listen(0, '127.0.0.1', resolve))
   t.after(() => new Promise((resolve) => collector.close(resolve)))
   return { url: `http://127.0.0.1:${(collector.address() as AddressInfo).port}`, spans, services }
 }
 
-test('requests that change a traced promise, and its wait in the queue, are spans of its trace', async (t) => {
-  const { url: endpoint, spans, services } = await startCollector(t)
+/** A server whose spans go there, by the process's own environment, as OpenTelemetry says. */
+async function startTraced(t: TestContext, endpoint: string, logger = silentLogger) {
   const variables = { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json' }
-  // The exporter reads the process's own environment, as OpenTelemetry says.
   Object.assign(process.env, variables)
   t.after(() => {
     for (const name of Object.keys(variables)) delete process.env[name]
   })
-  const tracing = await openTracing(process.env)
-  const server = createServer(configOf(), {
-    platform: nodePlatform(),
-    logger: silentLogger,
-    processMetrics: false,
-    tracing,
-  })
+  const tracing = await openTracing(process.env, logger)
+  const parts = { platform: nodePlatform(), logger: silentLogger, processMetrics: false, tracing }
+  return createServer(configOf(), parts)
+}
+
+const param = { headers: { traceparent: `00-${TRACE}-${SPAN}-01` } }
+
+test('requests that change a traced promise, and its wait in the queue, are spans of its trace', async (t) => {
+  const { url: endpoint, spans, services } = await startCollector(t)
+  const server = await startTraced(t, endpoint)
   const { url } = await server.start()
-  const param = { headers: { traceparent: `00-${TRACE}-${SPAN}-01` } }
   await ask(url, 'promise.create', { ...create('order', { 'resonate:target': 'poll://any@orders' }), param })
   await ask(url, 'task.acquire', { id: 'order', version: 0, pid: 'p', ttl: 60_000 })
   await ask(url, 'promise.get', { id: 'order' })
@@ -79,12 +80,32 @@ test('requests that change a traced promise, and its wait in the queue, are span
 })
 
 test('traces are kept only where a variable of OpenTelemetry asks for them', async () => {
-  assert.equal(await openTracing({}), undefined)
-  assert.equal(await openTracing({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://x', OTEL_SDK_DISABLED: 'true' }), undefined)
-  assert.equal(await openTracing({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://x', OTEL_TRACES_EXPORTER: 'none' }), undefined)
+  assert.equal(await openTracing({}, silentLogger), undefined)
+  assert.equal(
+    await openTracing({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://x', OTEL_SDK_DISABLED: 'true' }, silentLogger),
+    undefined,
+  )
+  assert.equal(
+    await openTracing({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://x', OTEL_TRACES_EXPORTER: 'none' }, silentLogger),
+    undefined,
+  )
 })
 
 test('a protocol that traces are not sent by is refused with those that they are', async () => {
   const env = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://x', OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' }
-  await assert.rejects(openTracing(env), /"grpc".*http\/protobuf or http\/json/)
+  await assert.rejects(openTracing(env, silentLogger), /"grpc".*http\/protobuf or http\/json/)
+})
+
+test('a collector that takes nothing is named in the log, with what it says', async (t) => {
+  const { url: endpoint } = await startCollector(t, 400)
+  const said: unknown[] = []
+  const note = (fields: object, message: string) => void said.push([message, fields])
+  const server = await startTraced(t, endpoint, { ...silentLogger, info: note, warn: note })
+  const { url } = await server.start()
+  await ask(url, 'promise.create', { ...create('order'), param })
+  await server.stop()
+  assert.deepEqual(said, [
+    ['Traces enabled', { endpoint }],
+    ['Traces cannot be sent', { reason: 'Bad Request' }],
+  ])
 })

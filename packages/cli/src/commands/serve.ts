@@ -90,7 +90,9 @@ async function serve(io: Io, flags: Flags): Promise<void> {
   })
   const parts = { platform: nodePlatform(), logger, node: io.nodeVersion }
   const isPrimary = config['server.processes'] > 1 && child === null
-  const tracing = isPrimary ? undefined : await openTracing(io.env).catch((fault) => refuseToStart(fault, logger))
+  const tracing = isPrimary
+    ? undefined
+    : await openTracing(io.env, logger).catch((fault) => refuseToStart(fault, logger))
   const server = isPrimary
     ? createProcesses(config, parts)
     : createServer(config, { ...parts, tracing, ...(child && { gather: child.gather }) })
