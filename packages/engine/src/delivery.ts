@@ -117,7 +117,7 @@ export class Delivery {
       this.#behind.delete(workerKey(port))
     }
     if (group?.size === 0) this.#connections.delete(port.group)
-    this.#options.lane.submit(this.#recent(ended).map(({ id, address }) => requeue(id, address)))
+    this.#options.lane.steps(this.#recent(ended).map(({ id, address }) => requeue(id, address)))
     return left.length === 0
   }
 
@@ -154,7 +154,7 @@ export class Delivery {
       if (!isSent && groupOf(address) !== null) elsewhere.push({ kind: 'owed', queue: queueOf(address) })
       return isSent
     })
-    this.#options.lane.submit([...undone, ...sent.map(({ address, promise }) => handedOver(promise.id, address))])
+    this.#options.lane.steps([...undone, ...sent.map(({ address, promise }) => handedOver(promise.id, address))])
     return elsewhere
   }
 

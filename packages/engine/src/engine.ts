@@ -462,7 +462,7 @@ class StoreEngine implements Engine {
       kind: 'input',
       input: { kind: 'worker.disconnect', data: { server: this.#server, group, pid } },
     }
-    this.#lane.submit([left, ...withdrawn])
+    this.#lane.steps([left, ...withdrawn])
     const graceMs = (this.#options.machine ?? DEFAULT_CONFIG).disconnectGraceMs
     if (!this.#isPaused && graceMs > 0) this.#timers.arm(this.#clock.now() + graceMs + 1)
   }

@@ -92,6 +92,11 @@ export class Lane {
     this.#push({ entries, enteredAt: this.#options.platform.ticks() })
   }
 
+  /** Enqueues the server's own steps, each of which stands by itself, however many they are. */
+  steps(entries: readonly Entry[]): void {
+    for (const piece of this.#pieces(entries)) this.submit(piece)
+  }
+
   /**
    * Enqueues the server's own steps, each of which stands by itself. Resolves once they are committed, or, with false, once
    * one of their batches has failed.
@@ -234,7 +239,7 @@ export class Lane {
     observer.batch({ requests: entries.length, waitMs, loadMs, commitMs })
     batch.answer()
     this.#options.committed(batch.outgoing, armedAt(changes))
-    for (const piece of this.#pieces(batch.later)) this.submit(piece)
+    this.steps(batch.later)
     for (const group of groups) group.settled?.(true)
     this.#options.health.answered()
   }
@@ -326,7 +331,7 @@ export class Lane {
 
   /** Submits again what was refused, and nobody would ask for again. */
   repeatOwed(): void {
-    this.submit(this.#owed.splice(0))
+    this.steps(this.#owed.splice(0))
   }
 }
 

@@ -233,9 +233,18 @@ test('a batch names no more locks than its store can take', async (t) => {
   // Nor do the server's own steps, however many there are at once.
   await engine.submitAll(Array.from({ length: 95 }, (_, n) => create(`t${n}`)))
   const port = new Port('w', {})
-  engine.connect(port)
+  const { ended } = engine.connect(port)
   while (port.messages.length < 95) await engine.submit({ kind: 'promise.get', data: { id: 'nobody' } })
   assert.ok(sizes.slice(1).every((size) => size <= 11))
+  // What was only offered is withdrawn from a worker that has gone.
+  sizes.length = 0
+  ended()
+  await engine.submit({ kind: 'promise.get', data: { id: 'nobody' } })
+  assert.ok(sizes.length >= 10, `${sizes}`)
+  assert.ok(
+    sizes.every((size) => size <= 11),
+    `${sizes}`,
+  )
 })
 
 test('whatever keeps a server from hearing others, it tries again, and looks at everything when it hears', async () => {

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { lockName, Needs, type PromiseRow, WorkingSet } from '@resonatehq/protocol'
-import type { Store } from '@resonatehq/store'
+import { type Store, Unacceptable } from '@resonatehq/store'
 import { postgresStore } from '@resonatehq/store/postgres'
 import pg from 'pg'
 import { LOCKING, type LockingKind } from '../src/postgres/locks.ts'
@@ -115,6 +115,21 @@ test('a database of another program is refused and left alone', { skip }, async 
     await store.close()
     assert.equal((await command(url, "select 1 from pg_tables where schemaname = 'public'")).length, 1, table)
   }
+})
+
+test('what names more promises than the database has locks for is not accepted, and says what to raise', {
+  skip,
+}, async (t) => {
+  const store = postgresStore({ url: await server.create() })
+  await store.open()
+  t.after(() => store.close())
+  const ids = Array.from({ length: 20_000 }, (_, n) => `many-${n}`)
+  await assert.rejects(store.begin(needing(...ids)), (error: Error) => {
+    assert.ok(error instanceof Unacceptable)
+    assert.match(error.message, /more promises than the database has locks for, raise max_locks_per_transaction/)
+    return true
+  })
+  await write(store, promise('a'))
 })
 
 test('a newer schema is refused and left alone, unless it works with this program', { skip }, async () => {

@@ -591,10 +591,16 @@ async function promisesOf(send: Send, ids: readonly string[]): Promise<Map<strin
 /** Data that does not fit its type, a constraint, or a limit of the program. */
 const UNACCEPTABLE = /^(?:22|23|54)...$/
 
+/** The table of locks is full, which all transactions share. The one that asks for more than its part is to fail alone. */
+const OUT_OF_LOCKS = '53200'
+const LOCKS_WAY_OUT = 'raise max_locks_per_transaction there, or set storage.postgres.locks to table'
+
 /** Deadlocks and conflicts of snapshots: the database has undone one of two that met, and asks for it again. */
 function faultOf(error: unknown): unknown {
   const { code = '', message } = error as Error & { code?: string }
   if (code === '40P01' || code === '40001') return new LostRace(message)
+  if (code === OUT_OF_LOCKS)
+    return new Unacceptable(`${message}: it names more promises than the database has locks for, ${LOCKS_WAY_OUT}`)
   return UNACCEPTABLE.test(code) ? new Unacceptable(message) : error
 }
 
