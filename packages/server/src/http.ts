@@ -327,12 +327,16 @@ export function createHttp(parts: HttpParts): Http {
     })
   }
 
-  /** Said once in the log for each old path: such a client comes back every few seconds. */
+  /**
+   * Said once in the log for each old path: such a client comes back every few seconds. The body is an error as that API
+   * had it, the only one from which such a client reads what it is told.
+   */
   function legacy(path: string): HttpResponse {
     const [, section = ''] = path.split('/')
     if (!legacySeen.has(section)) logger.warn({ path: `/${section}` }, 'A client uses the API of older SDKs')
     legacySeen.add(section)
-    return errorOf(410, LEGACY_MESSAGE)
+    const error = { code: 41_000, message: LEGACY_MESSAGE }
+    return { status: 410, headers: headersOf(410), body: JSON.stringify({ error }) }
   }
 
   function corsHeaders(origin: string | undefined): Readonly<Record<string, string>> {

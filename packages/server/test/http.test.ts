@@ -113,7 +113,9 @@ test('old paths are gone, unknown ones are not found, and methods are named', as
   for (const path of ['/promises', '/promises/a', '/tasks/claim', '/schedules']) {
     const response = await fetch(url + path)
     assert.equal(response.status, 410)
-    assert.match(((await response.json()) as { error: string }).error, /Update the SDK .*TypeScript 0\.11/)
+    const { error } = (await response.json()) as { error: { code: number; message: string } }
+    assert.equal(error.code, 41_000)
+    assert.match(error.message, /Update the SDK .*TypeScript 0\.11/)
   }
   assert.equal((await fetch(`${url}/nowhere`)).status, 404)
   const wrong = await fetch(url)
