@@ -10,6 +10,7 @@ import {
   idProblem,
   type MachineConfig,
   type MachineKind,
+  type PushTrouble,
   queueGroupOf,
   type Request,
   ruleProblem,
@@ -43,6 +44,8 @@ export interface EngineOptions {
   readonly limits?: Partial<LaneLimits>
   /** Absent: pushed targets are not served. */
   readonly push?: Push
+  /** How the last POSTs to a URL have failed; undefined: they have not. For people who ask what an execution waits for. */
+  readonly pushTrouble?: (url: string) => PushTrouble | undefined
   readonly observer?: EngineObserver
   /** How often comments are written to worker connections, ms. */
   readonly keepAliveMs?: number
@@ -151,7 +154,8 @@ class StoreEngine implements Engine {
     const canPush = options.push !== undefined
     this.#beats = new Beats(() => platform.ticks())
     const scaling = options.scaling ?? DEFAULT_SCALING
-    this.#sight = { store, config: machine, beats: this.#beats, holds: this.#holds, scaling }
+    const { pushTrouble } = options
+    this.#sight = { store, config: machine, beats: this.#beats, holds: this.#holds, scaling, pushTrouble }
     const clock = new Clock(platform)
     const placement = new Placement({ canPush, hasPeers: () => this.#peers?.hasCompany ?? false })
     const health = new Health({ platform, log, recovered: () => this.#errand(this.#recovered()) })

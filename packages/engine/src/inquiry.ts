@@ -1,6 +1,6 @@
 // What people ask: why an execution does not go on, who is connected, what waits where. Read from the store without locks,
 // beside the batches, so that nobody waits for it: what is shown was true a moment ago. It changes nothing, and every
-// read is bounded. Any server of a database gives the same answers.
+// read is bounded. Any server of a database gives the same answers, but for what it has seen of the URLs that it pushes to.
 
 import {
   type Answer,
@@ -16,6 +16,7 @@ import {
   isLive,
   type MachineConfig,
   nextOf,
+  type PushTrouble,
   type Request,
   type RequestTable,
   ruleProblem,
@@ -35,6 +36,7 @@ export interface InquiryParts {
   readonly beats: Beats
   readonly holds: HoldTimes
   readonly scaling: ScalingSettings
+  readonly pushTrouble?: ((url: string) => PushTrouble | undefined) | undefined
 }
 
 /** Presence rows that are read for one answer. */
@@ -94,11 +96,12 @@ async function explain(
 
 type Setting = Pick<Facts, 'now' | 'workers' | 'config' | 'sight'>
 
-async function factsOf({ store }: InquiryParts, id: string, setting: Setting): Promise<Facts | null> {
+async function factsOf({ store, pushTrouble }: InquiryParts, id: string, setting: Setting): Promise<Facts | null> {
   const [pair] = await store.pairs({ ids: [id] })
   if (!pair) return null
   const awaited = await store.pairs({ ids: pair.task?.awaits?.ids ?? [] })
-  return { ...pair, ...setting, awaited: awaited.map(({ promise }) => promise) }
+  const trouble = pair.task ? pushTrouble?.(pair.task.address) : undefined
+  return { ...pair, ...setting, trouble, awaited: awaited.map(({ promise }) => promise) }
 }
 
 /** Presence with the heartbeats that were not written yet. */

@@ -218,6 +218,16 @@ test('pushed to a URL: when it is sent again', async (t) => {
   ])
 })
 
+test('pushed to a URL that takes nothing: how often it failed, and by what', async (t) => {
+  const trouble = { failures: 3, failedAt: START, answer: 'ECONNREFUSED' }
+  const bench = await open(t, { push: async () => false, pushTrouble: () => trouble })
+  await bench.create('a', 'http://push.test/x')
+  await bench.advance(10_000)
+  assert.deepEqual(await story(bench, 'a'), [
+    'a was sent to "http://push.test/x" 10s ago, and was not acquired: 3 attempts failed, the last by ECONNREFUSED; it is sent again in 20s',
+  ])
+})
+
 test('what an execution waits for is followed, the oldest first, to what holds everything up', async (t) => {
   const bench = await open(t)
   await bench.connect('w')

@@ -18,8 +18,14 @@ export type Reason =
   | { readonly kind: 'backing_off'; readonly until: number; readonly lost: number; readonly released: number }
   /** Sent to a worker that has not acquired it yet. `until`: sent again, or to another, then. */
   | { readonly kind: 'offered'; readonly pid: string; readonly since: number; readonly until: number }
-  /** POSTed to a URL. `until`: when again; absent: it is being sent for the first time. */
-  | { readonly kind: 'pushed'; readonly address: string; readonly since?: number; readonly until?: number }
+  /** POSTed to a URL. `until`: when again; absent: it is being sent for the first time. `trouble`: that URL takes nothing. */
+  | {
+      readonly kind: 'pushed'
+      readonly address: string
+      readonly since?: number
+      readonly until?: number
+      readonly trouble?: PushTrouble
+    }
   | {
       readonly kind: 'no_worker'
       readonly group: string
@@ -62,6 +68,15 @@ export type Reason =
       readonly examined: number
       readonly on: string | null
     }
+
+/** How POSTs to a URL fail, as the server that was asked has seen it: others may have tried, and know more. */
+export interface PushTrouble {
+  /** In a row. */
+  readonly failures: number
+  readonly failedAt: number
+  /** What came last where 2xx was hoped for, in words. */
+  readonly answer: string
+}
 
 export interface ExplainStep {
   readonly id: string

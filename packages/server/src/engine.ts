@@ -1,12 +1,13 @@
 // The engine that a configuration describes, over the store that it names. Settings in, parts out; nothing is started.
 
 import { createEngine, type Engine, type EngineObserver, type Platform } from '@resonatehq/engine'
-import { DEFAULT_CONFIG, type MachineConfig, type Message } from '@resonatehq/protocol'
+import { DEFAULT_CONFIG, type MachineConfig } from '@resonatehq/protocol'
 import { memoryStore, type Store } from '@resonatehq/store'
 import { sqliteStore } from '@resonatehq/store/sqlite'
 import { createBackup } from './backup.ts'
 import { type Config, ruleLimitsOf } from './config.ts'
 import { databaseOf } from './database.ts'
+import type { Push } from './dispatch/push.ts'
 import type { Logger } from './log.ts'
 
 /** What an engine needs of a server. */
@@ -17,15 +18,15 @@ export interface EngineWiring {
   /** What workers are told to answer to. */
   readonly serverUrl: string
   readonly observer: EngineObserver
-  /** Takes a message to an http(s) address; absent where that transport is switched off. */
-  readonly deliver?: (address: string, message: Message) => Promise<boolean>
+  /** Takes messages to http(s) addresses; absent where that transport is switched off. */
+  readonly push?: Pick<Push, 'deliver' | 'troubleOf'>
 }
 
 /** An engine over its store, not started yet. */
 export type OpenEngine = (wiring: EngineWiring) => Engine | Promise<Engine>
 
 export async function openEngine(wiring: EngineWiring): Promise<Engine> {
-  const { config, platform, logger, serverUrl, observer, deliver } = wiring
+  const { config, platform, logger, serverUrl, observer, push } = wiring
   const store = await storeOf(config, platform)
   const backup = createBackup({ config, store, logger, now: platform.now })
   return createEngine({
@@ -45,7 +46,7 @@ export async function openEngine(wiring: EngineWiring): Promise<Engine> {
     disconnectUptimeMs: config['tasks.disconnect_uptime'],
     messageRetentionMs: config['messages.retention'],
     promiseRetentionMs: config['promises.retention'],
-    ...(deliver && { push: deliver }),
+    ...(push && { push: push.deliver, pushTrouble: push.troubleOf }),
     ...(backup && { backup }),
   })
 }

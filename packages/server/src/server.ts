@@ -138,7 +138,7 @@ export function createServer(config: Config, parts: ServerParts): Server {
         logger: componentOf(logger, 'engine'),
         serverUrl: serverUrlOf(config, port),
         observer: metrics.observer,
-        ...(config['transports.http_push.enabled'] && { deliver: push.deliver }),
+        ...(config['transports.http_push.enabled'] && { push }),
       })
       await opened.start()
       engine = opened

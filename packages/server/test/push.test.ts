@@ -43,6 +43,21 @@ test('2xx is delivered; everything else is not', async () => {
   }
 })
 
+test('how a target fails is known until it answers', async () => {
+  const { push, posts } = open()
+  assert.equal(push.troubleOf('http://t/'), undefined)
+  const answers: (string | undefined)[] = []
+  for (const outcome of [{ failure: 'ECONNREFUSED' }, { status: 401 }, { status: 200 }]) {
+    const delivered = push.deliver('http://t/', MESSAGE)
+    posts.at(-1)?.end(outcome)
+    await delivered
+    const { failures, answer } = push.troubleOf('http://t/') ?? {}
+    answers.push(answer && `${failures} ${answer}`)
+  }
+  const hint = 'the target does not accept our proof: see transports.http_push.auth and secret'
+  assert.deepEqual(answers, ['1 ECONNREFUSED', `2 status 401 (${hint})`, undefined])
+})
+
 test('a slow target delays nobody else', async () => {
   const { push, posts } = open({ 'transports.http_push.concurrency': 2, 'transports.http_push.target_concurrency': 2 })
   for (let n = 0; n < 50; n++) void push.deliver('http://slow/', MESSAGE)

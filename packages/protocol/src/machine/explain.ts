@@ -4,7 +4,7 @@
 
 import { parseAddress } from '../address.ts'
 import { formatDuration } from '../duration.ts'
-import type { ExplainStep, Reason } from '../explanation.ts'
+import type { ExplainStep, PushTrouble, Reason } from '../explanation.ts'
 import { compareIds } from '../ids.ts'
 import { quote } from '../quote.ts'
 import type { PromiseState, Value } from '../records.ts'
@@ -23,6 +23,8 @@ export interface Facts {
   readonly awaited: readonly PromiseRow[]
   /** Whoever its tags call its owner is not there. */
   readonly isAlone?: boolean
+  /** What is known of the URL that its task is pushed to, where that fails. */
+  readonly trouble?: PushTrouble | undefined
   readonly workers: readonly WorkerRow[]
   /** What may be named to whoever asks. Absent: everything. */
   readonly sight?: Sight
@@ -87,7 +89,7 @@ function pendingReason(facts: Facts, task: TaskRow): Reason {
   const early = earlyReason(facts, task)
   if (early?.kind === 'delayed') return early
   const address = parseAddress(task.address)
-  if (address === null || address.kind === 'push') return early ?? pushedReason(task, facts.now)
+  if (address === null || address.kind === 'push') return early ?? pushedReason(facts, task)
   const pid = address.kind === 'uni' ? address.pid : undefined
   const live = facts.workers.filter((row) => isLive(row, facts))
   const here = live.filter(({ group, pid: at }) => group === address.group && (pid === undefined || at === pid))
@@ -103,8 +105,9 @@ function earlyReason({ now }: Facts, { sinceAt, lost, released }: TaskRow): Reas
   return isSetBack ? { kind: 'backing_off', until: sinceAt, lost, released } : { kind: 'delayed', until: sinceAt }
 }
 
-function pushedReason({ address, offeredAt, dueAt }: TaskRow, now: number): Reason {
-  return { kind: 'pushed', address, ...(offeredAt !== null && { since: offeredAt, until: dueAt ?? now }) }
+function pushedReason({ trouble, now }: Facts, { address, offeredAt, dueAt }: TaskRow): Reason {
+  const times = offeredAt === null ? {} : { since: offeredAt, until: dueAt ?? now }
+  return { kind: 'pushed', address, ...times, ...(trouble && { trouble }) }
 }
 
 function noWorkerReason(
@@ -209,9 +212,7 @@ function reasonText(reason: Reason, { state }: PromiseRow, now: number): string 
     case 'offered':
       return `was offered to worker ${quote(reason.pid)} ${ago(reason.since, now)}, and is offered again ${toCome(reason.until, now)} unless it is acquired`
     case 'pushed':
-      return reason.since === undefined || reason.until === undefined
-        ? `is being sent to ${quote(reason.address)}`
-        : `was sent to ${quote(reason.address)} ${ago(reason.since, now)}, and was not acquired; it is sent again ${toCome(reason.until, now)}`
+      return pushedText(reason, now)
     case 'no_worker': {
       const who = reason.pid === undefined ? '' : `${quote(reason.pid)} `
       const others = reason.connected.length === 0 ? 'no worker is connected at all' : listed(reason.connected)
@@ -257,6 +258,15 @@ function heldText({ pid, since, renewedAt, until, isConnected, lagMs }: Of<'held
     ...(lagMs === undefined ? [] : [`its event loop was ${formatDuration(lagMs)} late`]),
   ]
   return `is in the hands of worker ${quote(pid)}${during(since, now)} (${facts.join('; ')})`
+}
+
+function pushedText({ address, since, until, trouble }: Of<'pushed'>, now: number): string {
+  if (since === undefined || until === undefined) return `is being sent to ${quote(address)}`
+  const failed =
+    trouble === undefined
+      ? ''
+      : `: ${many(trouble.failures, 'attempt', 'attempts')} failed, the last by ${trouble.answer}`
+  return `was sent to ${quote(address)} ${ago(since, now)}, and was not acquired${failed}; it is sent again ${toCome(until, now)}`
 }
 
 function haltedText({ since, by, reason }: Of<'halted'>, now: number): string {

@@ -8,7 +8,7 @@
 // P4. Targets, places, queues and bytes are bounded. Past a bound the answer is false at once; what it is about is still
 //     in the store and is tried again.
 
-import type { Message } from '@resonatehq/protocol'
+import type { Message, PushTrouble } from '@resonatehq/protocol'
 import type { Config } from '../config.ts'
 import type { Logger } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
@@ -22,6 +22,8 @@ export type Post = (url: string, body: string) => { readonly done: Promise<Poste
 export interface Push {
   /** Resolves once the target has answered or the message was given up. Never rejects. */
   deliver(address: string, message: Message): Promise<boolean>
+  /** How a target fails; undefined: it does not, or not lately. */
+  troubleOf(address: string): PushTrouble | undefined
   readonly inFlight: number
   readonly waiting: number
   /** Gives up everything that waits or is under way. */
@@ -69,6 +71,7 @@ interface Trouble {
   readonly failedAt: number
   /** Nothing is sent before, ms since epoch. */
   readonly restsUntil: number
+  readonly posted: Posted
 }
 
 export function createPush({ config, post, logger, metrics, now }: PushParts): Push {
@@ -183,7 +186,7 @@ export function createPush({ config, post, logger, metrics, now }: PushParts): P
     const restMs = Math.max(askedMs, backoffMs)
     const restsUntil = isCounted ? Math.max(known.restsUntil, now() + askedMs) : now() + restMs
     troubles.delete(address)
-    troubles.set(address, { failures, failedAt: isCounted ? known.failedAt : now(), restsUntil })
+    troubles.set(address, { failures, failedAt: isCounted ? known.failedAt : now(), restsUntil, posted })
     const [oldest] = troubles.keys()
     if (troubles.size > config['transports.http_push.max_targets'] && oldest !== undefined) troubles.delete(oldest)
     logger.warn({ address, ...posted, ...hintOf(posted), failures, restMs }, 'Push failed')
@@ -200,8 +203,14 @@ export function createPush({ config, post, logger, metrics, now }: PushParts): P
     hungry.delete(target)
   }
 
+  function troubleOf(address: string): PushTrouble | undefined {
+    const known = troubles.get(address)
+    return known && { failures: known.failures, failedAt: known.failedAt, answer: answerText(known.posted) }
+  }
+
   return {
     deliver,
+    troubleOf,
     get inFlight() {
       return aborts.size
     },
@@ -217,6 +226,12 @@ export function createPush({ config, post, logger, metrics, now }: PushParts): P
       for (const abort of aborts) abort()
     },
   }
+}
+
+function answerText(posted: Posted): string {
+  if (!('status' in posted)) return posted.failure
+  const { hint } = hintOf(posted)
+  return `status ${posted.status}${hint === undefined ? '' : ` (${hint})`}`
 }
 
 /** What an operator should know about a status. */
