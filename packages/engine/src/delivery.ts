@@ -146,8 +146,9 @@ export class Delivery {
       else undone.push({ kind: 'input', input: { kind: 'task.withdraw', data: { id, version, worker } } })
     }
     const elsewhere: Hint[] = []
-    for (const { id, version, pid } of revokes) {
-      if (!this.revoke(pid, { id, version })) elsewhere.push({ kind: 'revoke', worker: pid, id, version })
+    for (const { id, version, pid: worker, queue } of revokes) {
+      if (!this.revoke({ worker, queue }, { id, version }))
+        elsewhere.push({ kind: 'revoke', worker, queue, id, version })
     }
     const sent = unblocks.filter(({ address, promise }) => {
       const isSent = this.#unblock(address, promise)
@@ -218,13 +219,26 @@ export class Delivery {
     void this.#options.push?.(url, message).then((isTaken) => isTaken && this.#told('execute', null))
   }
 
-  /** False: this worker is not connected here. */
-  revoke(pid: string, claim: TaskRef): boolean {
-    const connections = [...this.#connections.values()].flatMap((group) => group.get(pid) ?? [])
-    for (const { port } of connections) {
-      if (port.revoke && port.send(revokeMessage(claim))) this.#told('revoke', null)
+  /** False: this worker is not connected here, so that others may know it. Until they do, one that reads its queue stands in. */
+  revoke({ worker, queue }: { worker: string | null; queue: string | null }, claim: TaskRef): boolean {
+    const connections = worker === null ? [] : this.#connectionsOf(worker)
+    for (const { port } of connections) this.#sendRevoke(port, claim)
+    if (connections.length > 0) return true
+    if (queue !== null) {
+      const readers = this.readersOf(queue).flatMap(({ group, pid }) => this.#connections.get(group)?.get(pid) ?? [])
+      readers.some(({ port }) => this.#sendRevoke(port, claim))
     }
-    return connections.length > 0
+    return false
+  }
+
+  #connectionsOf(pid: string): Connection[] {
+    return [...this.#connections.values()].flatMap((group) => group.get(pid) ?? [])
+  }
+
+  #sendRevoke(port: WorkerPort, claim: TaskRef): boolean {
+    const isTaken = port.revoke === true && port.send(revokeMessage(claim))
+    if (isTaken) this.#told('revoke', null)
+    return isTaken
   }
 
   /** True: written to a live connection. */

@@ -355,7 +355,7 @@ class StoreEngine implements Engine {
         if (this.#placement.changed(hint.worker)) this.#lane.submit([{ kind: 'count', worker: hint.worker }])
         return
       case 'revoke':
-        this.#delivery.revoke(hint.worker, { id: hint.id, version: hint.version })
+        this.#delivery.revoke(hint, { id: hint.id, version: hint.version })
     }
   }
 

@@ -18,8 +18,14 @@ export type Hint =
   | { readonly kind: 'owed'; readonly queue: string }
   /** What this worker has in hand was changed by a request to another server than the one it is connected to. */
   | { readonly kind: 'hand'; readonly worker: string }
-  /** A claim of this worker has ended without its doing. */
-  | { readonly kind: 'revoke'; readonly worker: string; readonly id: string; readonly version: number }
+  /** A claim of this worker has ended without its doing; `queue`: who may stand in for it. */
+  | {
+      readonly kind: 'revoke'
+      readonly worker: string | null
+      readonly queue: string | null
+      readonly id: string
+      readonly version: number
+    }
 
 export interface PeersOptions {
   readonly hints: Hints | undefined

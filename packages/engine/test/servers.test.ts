@@ -158,6 +158,20 @@ test('a claim that is halted on one server is revoked through the other', { skip
   assert.equal(await port.next(), 'revoke x')
 })
 
+test('where the worker of a canceled call is gone, another of its group is told, through whichever server', {
+  skip,
+}, async (t) => {
+  const { a, b } = await two(t, {})
+  await ok(b.submit(create('x')))
+  await ok(b.submit({ kind: 'task.acquire', data: { id: 'x', version: 0, pid: 'dead', ttl: 60_000 } }))
+  const [port, stranger] = [new Port('w', { capacity: 1 }), new Port('v', { group: 'h' })]
+  b.connect(port)
+  b.connect(stranger)
+  await ok(a.submit({ kind: 'promise.settle', data: { id: 'x', state: 'rejected_canceled', value: {} } }))
+  assert.equal(await port.next(), 'revoke x')
+  assert.ok(stranger.isQuiet)
+})
+
 test('servers hear each other again after the connections on which they listen were cut', { skip }, async (t) => {
   const { a, b, url, warnings } = await two(t, {})
   const port = new Port('w')

@@ -274,7 +274,7 @@ function change(effect: Effect, { promises, tasks }: Before): string {
     case 'execute':
       return `message execute ${effect.id} v${effect.version} → ${effect.worker ?? effect.address}`
     case 'revoke':
-      return `message revoke ${effect.id} v${effect.version} → ${effect.pid}`
+      return `message revoke ${effect.id} v${effect.version} → ${[effect.pid, effect.queue].filter((who) => who !== null).join(' or ')}`
     case 'note':
       return `log: ${effect.text}`
     case 'worker': {

@@ -164,7 +164,7 @@ export class Client {
     this.#codec = new Codec(options.encryptor)
     this.#ask = asker(this.#transport)
     this.#tracing = options.tracing
-    this.promises = new Promises(this.#ask, this.#codec)
+    this.promises = new Promises(this.#transport, this.#codec)
     this.schedules = new Schedules(this.#ask)
     this.tasks = new Tasks(this.#ask)
     const source = {

@@ -2,8 +2,10 @@
 // Given `value`, data is encoded as everything else here is; given `data`, it is taken as it is, base64 of JSON by convention.
 
 import type { PromiseRecord, PromiseState, Settlement, TaskRecord, Value } from '@resonatehq/protocol'
+import { cancelTree } from './engine/cancel.ts'
 import type { Codec } from './engine/codec.ts'
-import type { Asker } from './requests.ts'
+import { type Asker, asker, PATIENCE_MS } from './requests.ts'
+import type { Transport } from './transport/transport.ts'
 
 /** What a promise is made or settled with: a value that is encoded here, or data that already is. */
 export interface Content {
@@ -28,11 +30,13 @@ export interface PromiseSearch {
  * `serverError.code` (404: there is none), and ResonateTimeoutException where it cannot be reached for a minute.
  */
 export class Promises {
+  readonly #transport: Transport
   readonly #ask: Asker
   readonly #codec: Codec
 
-  constructor(ask: Asker, codec: Codec) {
-    this.#ask = ask
+  constructor(transport: Transport, codec: Codec) {
+    this.#transport = transport
+    this.#ask = asker(transport)
     this.#codec = codec
   }
 
@@ -77,9 +81,14 @@ export class Promises {
     return this.#settle(id, 'rejected', content)
   }
 
-  /** Settles it as canceled, in the same way; a function that runs for it is aborted, and what it has called is canceled. */
-  cancel(id: string, content: Content = {}): Promise<PromiseRecord> {
-    return this.#settle(id, 'rejected_canceled', content)
+  /**
+   * Settles it as canceled, in the same way. A function that runs for it is aborted, and what it has called is canceled, at every
+   * depth, whether a worker has it in hand or not; detached work goes on.
+   */
+  async cancel(id: string, content: Content = {}): Promise<PromiseRecord> {
+    const promise = await this.#settle(id, 'rejected_canceled', content)
+    if (promise.state === 'rejected_canceled') await cancelTree(this.#transport, promise, { patienceMs: PATIENCE_MS })
+    return promise
   }
 
   /** Has the task of `awaiter` resumed when `awaited` is settled. */

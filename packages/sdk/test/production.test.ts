@@ -336,6 +336,68 @@ test('who cancels a call cancels what it has called, at every depth, and lets de
   await world.stop()
 })
 
+/** What is suspended for good, and has called this and that: steps, calls of calls, and work that is detached. */
+async function suspendedCaller(world: World, group: string): Promise<void> {
+  const far = { target: 'elsewhere' }
+  const resonate = world.resonate({ pid: 'w', group, frames: { count: 0 } })
+  resonate.register('callee', async (ctx: AsyncContext) => {
+    await ctx.rpc('nobody has this', ctx.options(far))
+  })
+  resonate.register('caller', async (ctx: AsyncContext) => {
+    await ctx.detached('on its own', ctx.options(far))
+    const inner = ctx.run(async function inner(inside: AsyncContext) {
+      await inside.rpc('callee', inside.options({ target: group }))
+    })
+    await Promise.all([inner, ctx.rpc('nor this', ctx.options(far)), ctx.sleep(86_400_000)])
+  })
+  const client = world.resonate({ pid: 'c', group: 'c' })
+  await world.until(client.beginRpc('id', 'caller', client.options({ target: group })))
+  await world.pass(1_000)
+  assert.equal((await taskOf(world, 'id')).state, 'suspended')
+  assert.equal((await taskOf(world, 'id:1.0')).state, 'suspended')
+}
+
+async function statesOf(world: World): Promise<Record<string, string>> {
+  const { promises } = await world.ask<{ promises: PromiseRecord[] }>('promise.search', {})
+  return Object.fromEntries(promises.map(({ id, state }) => [id.replace(/:d.*/, ':detached'), state]))
+}
+
+const CANCELED = {
+  id: 'rejected_canceled',
+  'id:1': 'rejected_canceled',
+  'id:1.0': 'rejected_canceled',
+  'id:1.0.0': 'rejected_canceled',
+  'id:2': 'rejected_canceled',
+  'id:3': 'rejected_canceled',
+  'id:detached': 'pending',
+}
+
+test('a canceled call whose worker is gone is cleaned up after by another of its group', async () => {
+  const world = new World()
+  await suspendedCaller(world, 'g')
+  world.crash('w')
+  world.resonate({ pid: 'other', group: 'g' }).register('unrelated', () => 1)
+  await world.pass(10_000)
+  await world.ask('promise.settle', { id: 'id', state: 'rejected_canceled', value: {} })
+  await world.pass(1_000)
+  assert.deepEqual(await statesOf(world), CANCELED)
+  await world.stop()
+})
+
+test('who cancels a call cancels all that it has called also where no worker is left', async () => {
+  const world = new World()
+  await suspendedCaller(world, 'g')
+  world.crash('w')
+  await world.pass(10_000)
+  const client = world.resonate({ pid: 'canceler', group: 'c2' })
+  await world.until(client.promises.cancel('id'))
+  assert.deepEqual(await statesOf(world), CANCELED)
+  // Once more changes nothing.
+  await world.until(client.promises.cancel('id'))
+  assert.deepEqual(await statesOf(world), CANCELED)
+  await world.stop()
+})
+
 test('who cancels a suspended call cancels what it has called, also where its frame has left memory', async () => {
   const world = new World()
   const far = { target: 'elsewhere' }

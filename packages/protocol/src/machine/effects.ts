@@ -36,8 +36,17 @@ export type Effect =
       readonly address: string
       readonly worker: string | null
     }
-  /** Message, not stored: this pid's claim has ended without its doing. */
-  | { readonly kind: 'revoke'; readonly id: string; readonly version: number; readonly pid: string }
+  /**
+   * Message, not stored: this pid's claim has ended without its doing. `queue`: the work was canceled; where that pid is gone,
+   * or null because nobody had the task just then, another reader of the queue is told, who cancels what the work had called.
+   */
+  | {
+      readonly kind: 'revoke'
+      readonly id: string
+      readonly version: number
+      readonly pid: string | null
+      readonly queue: string | null
+    }
   /** For the log: something was left out or given up, and its owner, named by `about`, will want to know of it. */
   | {
       readonly kind: 'note'

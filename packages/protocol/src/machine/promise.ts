@@ -77,7 +77,7 @@ export function settlePromise(env: Env, data: SettleData): Decision {
   if (!promise) return missing(data.id)
   if (promise.state !== 'pending') return ok({ promise: promiseRecord(promise) })
   const settled = settlement(env, promise, { ...data, settledAt: env.now })
-  const effects = [...settled.effects, ...revocations(env.view.task(data.id))]
+  const effects = [...settled.effects, ...revocations(env.view.task(data.id), data.state === 'rejected_canceled')]
   return ok({ promise: promiseRecord(settled.promise) }, effects)
 }
 
@@ -100,9 +100,13 @@ export function settlement(env: Env, pending: PromiseRow, how: Settled): { promi
 }
 
 /** Tells who works on a task, or keeps it suspended in memory, that it ended without their doing. */
-export function revocations(task: TaskRow | null): Effect[] {
-  const pid = task?.state === 'acquired' || task?.state === 'suspended' ? task.worker : null
-  return task && pid !== null ? [{ kind: 'revoke', id: task.id, version: task.version, pid }] : []
+export function revocations(task: TaskRow | null, isCanceled = false): Effect[] {
+  if (!task || task.state === 'fulfilled') return []
+  const { id, version } = task
+  const pid = task.state === 'acquired' || task.state === 'suspended' ? task.worker : null
+  // What was never begun has called nothing.
+  const queue = isCanceled && version > 0 ? task.queue : null
+  return pid === null && queue === null ? [] : [{ kind: 'revoke', id, version, pid, queue }]
 }
 
 export function registerCallback(env: Env, { awaited, awaiter }: CallbackData): Decision {

@@ -1,49 +1,81 @@
-// Cancels what a canceled call has called where nobody remembers what that was: its frame has left memory. Its records tell, since
-// each names its parent. Only ids that were given out in order are taken for attached: detached work must go on.
+// Cancels what a canceled call has called where nobody remembers what that was: its frame has left memory, or was never here. Its
+// records tell, since each names its parent. Only ids that were given out in order are taken for attached: detached work goes on.
 
 import type { PromiseRecord } from '@resonatehq/protocol'
-import type { Reply, Transport } from '../transport/transport.ts'
+import type { Call, Reply, SendOptions, Transport } from '../transport/transport.ts'
 import { joinId } from './operations.ts'
 
 const PAGE = 1_000
 
-/** Does nothing where the call `id` was not canceled. Rejects where the transport is stopped. */
-export async function cancelForgotten(transport: Transport, id: string): Promise<void> {
-  const [found] = await transport.send([{ kind: 'promise.get', data: { id } }])
-  const promise = promiseOf(found)
-  if (promise?.state === 'rejected_canceled') await cancelChildren(transport, promise)
+interface Walk {
+  readonly transport: Transport
+  /** Whether what calls elsewhere have called is canceled from here too, and not only by their workers. */
+  readonly isWhole: boolean
+  readonly options: SendOptions
 }
 
-async function cancelChildren(transport: Transport, { id, tags }: PromiseRecord): Promise<void> {
+/** For a worker: does nothing where the call `id` was not canceled. Rejects where the transport is stopped. */
+export async function cancelForgotten(transport: Transport, id: string): Promise<void> {
+  const [found] = await transport.send([{ kind: 'promise.get', data: { id } }])
+  const promise = found?.status === 200 ? (found.data as { promise: PromiseRecord }).promise : undefined
+  if (promise?.state === 'rejected_canceled')
+    await cancelChildren({ transport, isWhole: false, options: {} }, [promise])
+}
+
+/** For a client that has canceled `promise`: at every depth, whether anybody works on it or not. */
+export async function cancelTree(transport: Transport, promise: PromiseRecord, options: SendOptions): Promise<void> {
+  if (mayHaveCalled(promise)) await cancelChildren({ transport, isWhole: true, options }, [promise])
+}
+
+/** Level by level, each in as few requests as may be. */
+async function cancelChildren(walk: Walk, canceled: readonly PromiseRecord[]): Promise<void> {
+  for (let level = canceled; level.length > 0; ) {
+    const children = (await Promise.all(level.map((parent) => childrenOf(walk, parent)))).flat()
+    if (children.length > 0) await walk.transport.send(children.map(cancelOf), walk.options)
+    level = children.filter((child) => mayHaveCalled(child) && (walk.isWhole || isStep(child)))
+  }
+}
+
+async function childrenOf({ transport, options }: Walk, { id, tags }: PromiseRecord): Promise<PromiseRecord[]> {
   // With the origin the server looks through this call tree alone.
   const wanted = { 'resonate:origin': tags['resonate:origin'] ?? id, 'resonate:parent': id }
+  const children: PromiseRecord[] = []
   let cursor: string | undefined
   do {
     const search = { tags: wanted, state: 'pending', limit: PAGE, ...(cursor ? { cursor } : {}) }
-    const [reply] = await transport.send([{ kind: 'promise.search', data: search }])
-    if (reply?.status !== 200) return
-    const page = reply.data as { promises: PromiseRecord[]; cursor?: string }
+    const [reply] = await transport.send([{ kind: 'promise.search', data: search }], options)
+    const page = pageOf(reply)
+    children.push(...page.promises.filter((child) => isAttached(id, child)))
     cursor = page.cursor
-    await cancel(
-      transport,
-      page.promises.filter((child) => isAttached(id, child)),
-    )
   } while (cursor !== undefined)
+  return children
 }
 
-/** Tasks are canceled by those who hold them; steps have none, so what they have called is found here. */
-async function cancel(transport: Transport, children: readonly PromiseRecord[]): Promise<void> {
-  if (children.length === 0) return
-  const settle = ({ id }: PromiseRecord) => ({ id, state: 'rejected_canceled', value: {} })
-  await transport.send(children.map((child) => ({ kind: 'promise.settle', data: settle(child) })))
-  for (const child of children) if (child.tags['resonate:scope'] === 'local') await cancelChildren(transport, child)
+function pageOf(reply: Reply | undefined): { promises: PromiseRecord[]; cursor?: string } {
+  return reply?.status === 200 ? (reply.data as { promises: PromiseRecord[]; cursor?: string }) : { promises: [] }
 }
 
+function cancelOf({ id }: PromiseRecord): Call {
+  return { kind: 'promise.settle', data: { id, state: 'rejected_canceled', value: {} } }
+}
+
+function mayHaveCalled(promise: PromiseRecord): boolean {
+  const { tags } = promise
+  return isStep(promise) || (tags['resonate:target'] !== undefined && tags['resonate:timer'] !== 'true')
+}
+
+/** Steps have no task, so nobody is told of their end. */
+function isStep({ tags }: PromiseRecord): boolean {
+  return tags['resonate:scope'] === 'local'
+}
+
+/** Whether `childId` may have made it for this caller. */
 function isAttached(parent: string, { id }: PromiseRecord): boolean {
-  const prefix = joinId(parent, '')
-  return id.startsWith(prefix) && /^\d+$/.test(id.slice(prefix.length))
-}
-
-function promiseOf(reply: Reply | undefined): PromiseRecord | undefined {
-  return reply?.status === 200 ? (reply.data as { promise: PromiseRecord }).promise : undefined
+  const [root = parent] = parent.split(':', 1)
+  const below = joinId(parent, '')
+  const flat = joinId(root, 'n')
+  return (
+    (id.startsWith(below) && /^\d+$/.test(id.slice(below.length))) ||
+    (id.startsWith(flat) && /^[0-9a-f]{28}$/.test(id.slice(flat.length)))
+  )
 }

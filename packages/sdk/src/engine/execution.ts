@@ -16,7 +16,15 @@
 // E8. What is awaited elsewhere while a function runs on here is watched: the server tells when one is settled, and then all of
 //     them are looked at together. So a race between a step and a sleep ends when the sleep does.
 
-import type { PromiseRecord, Settlement, TaskRecord, Value } from '@resonatehq/protocol'
+import {
+  clip,
+  HALT_BY_BYTES_MAX,
+  HALT_REASON_BYTES_MAX,
+  type PromiseRecord,
+  type Settlement,
+  type TaskRecord,
+  type Value,
+} from '@resonatehq/protocol'
 import { isTraced, type Span, type SpanStart, type TraceHeaders, withTrace } from '../tracing.ts'
 import type { Call, Reply } from '../transport/transport.ts'
 import { Arrivals, ELSEWHERE, rankOf } from './arrivals.ts'
@@ -945,7 +953,9 @@ export class Execution {
   #halt(error: ReturnType<typeof errors.diverged>): void {
     if (this.isOver) return
     error.log(this.#host.logger)
-    this.#tell({ kind: 'task.halt', data: { id: this.id } })
+    const by = clip(this.#host.pid, HALT_BY_BYTES_MAX)
+    const reason = clip(error.message, HALT_REASON_BYTES_MAX)
+    this.#tell({ kind: 'task.halt', data: { id: this.id, version: this.version, by, reason } })
     this.#over({ kind: 'halted' })
   }
 
