@@ -5,7 +5,7 @@
 // Order: flags over environment over `resonate.toml` over defaults. Only the value that wins is checked, after merging;
 // an unknown name is an error wherever it stands, because a misspelt setting that is ignored is found in production.
 
-import { DEFAULT_LIMITS, type RuleLimits } from '@resonatehq/protocol'
+import { DEFAULT_LIMITS, quote, type RuleLimits } from '@resonatehq/protocol'
 import { parse as parseToml, TomlError } from 'smol-toml'
 import { ANY_NETWORK, cidrOf } from './dispatch/networks.ts'
 import { COMPONENTS, LEVELS, readLevel } from './levels.ts'
@@ -936,8 +936,13 @@ export function readFlags(args: readonly string[]): { flags: Record<string, unkn
   for (let at = 0; at < args.length; at++) {
     const [name = '', inline] = splitOnce(args[at] ?? '', '=')
     const setting = BY_FLAG.get(name)
-    if (!setting) problems.push(unknownName(name, [...BY_FLAG.keys()], 'flag'))
-    else if (inline !== undefined) addFlag(flags, setting, inline)
+    if (!name.startsWith('-'))
+      problems.push(`unexpected argument ${quote(args[at])}: settings are flags, listed by --help`)
+    else if (!setting) {
+      problems.push(unknownName(name, [...BY_FLAG.keys()], 'flag'))
+      // Its value is not to be called a mistake of its own.
+      if (inline === undefined && args[at + 1]?.startsWith('-') === false) at++
+    } else if (inline !== undefined) addFlag(flags, setting, inline)
     else if (setting.type === 'boolean' && !isBooleanWord(args[at + 1])) addFlag(flags, setting, true)
     else if (at + 1 >= args.length) problems.push(`${name} needs a value: ${setting.placeholder}`)
     else addFlag(flags, setting, args[++at])

@@ -73,6 +73,17 @@ test('an unknown name suggests the nearest one, wherever it stands', () => {
   assert.match(flags.problems.join(), /--server-prot.*--server-port/)
 })
 
+test('of an unknown flag its name is told, and not its value; what is no flag is called an argument', () => {
+  const said = (...args: string[]) => {
+    const flags = readFlags(args)
+    return 'problems' in flags ? flags.problems : []
+  }
+  const unknown = 'unknown flag --server-prot. Did you mean --server-port?'
+  assert.deepEqual(said('--server-prot', '3'), [unknown])
+  assert.deepEqual(said('--server-prot=3', '--server-prot'), [unknown, unknown])
+  assert.deepEqual(said('version'), ['unexpected argument "version": settings are flags, listed by --help'])
+})
+
 test('what a worker’s environment holds is none of the server’s business', () => {
   load({ env: { RESONATE_URL: 'http://x', RESONATE_TOKEN: 't', RESONATE_GROUP: 'g', PATH: '/bin' } })
 })
