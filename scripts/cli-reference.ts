@@ -46,10 +46,12 @@ function pathOf(command: Command): string {
   return command.parent ? `${pathOf(command.parent)} ${command.name()}` : command.name()
 }
 
+const nowhere = { write() {}, isTTY: false, size: () => ({ columns: 80, rows: 24 }) }
+
 /** Help needs nothing of the world. */
 const io: Io = {
-  stdout: { write() {}, isTTY: false },
-  stderr: { write() {}, isTTY: false },
+  stdout: nowhere,
+  stderr: nowhere,
   env: {},
   fetch: () => Promise.reject(new Error('help asks nobody')),
   nodeVersion: '',

@@ -5,6 +5,13 @@ export interface Sink {
   write(text: string): void
   /** A person is reading: tables and sentences instead of JSON. */
   readonly isTTY: boolean
+  /** How much that person sees at once; it may change at any time. */
+  size(): Size
+}
+
+export interface Size {
+  readonly columns: number
+  readonly rows: number
 }
 
 export interface Io {

@@ -41,7 +41,12 @@ function userName(): string {
 }
 
 function sink(stream: NodeJS.WriteStream) {
-  return { write: (text: string) => void stream.write(text), isTTY: stream.isTTY === true }
+  return {
+    write: (text: string) => void stream.write(text),
+    isTTY: stream.isTTY === true,
+    // A terminal that does not know its size says 0.
+    size: () => ({ columns: stream.columns || 80, rows: stream.rows || 24 }),
+  }
 }
 
 // A reader that has seen enough, `| head` for example, is no error.

@@ -184,3 +184,30 @@ async function pictures(world: World, count: number): Promise<void> {
 async function lines(world: World, count: number): Promise<void> {
   while (world.printed.stdout.split('\n').length <= count || world.timers.size === 0) await new Promise(setImmediate)
 }
+
+test('top fits its screen: the most urgent groups, the busiest workers, and how many are left out', async () => {
+  const names = Array.from({ length: 30 }, (_, n) => `name-${n}`)
+  const crowd = {
+    groups: names.map((name, n) => group(name, { ready: n })),
+    workers: names.map((name, n) => worker(name, { tasks: n, info: { host: 'x'.repeat(60) } })),
+  }
+  const size = { columns: 60, rows: 15 }
+  const world = createWorld({ tty: true, size, answer: () => ({ status: 200, data: crowd }) })
+  const watching = world.run('top')
+  await pictures(world, 1)
+  world.signal()
+  await watching
+  const lines = (world.printed.stdout.split('\x1b[H\x1b[J')[1] ?? '').split('\n')
+  assert.equal(lines.length, size.rows)
+  assert.ok(lines.every((line) => line.length <= size.columns))
+  const firsts = lines.map((line) => line.split(' ').filter(Boolean).slice(0, 2).join(' '))
+  assert.deepEqual(firsts.slice(2, 8), ['GROUP WORKERS', 'name-29 1', 'name-28 1', 'name-27 1', '… and', ''])
+  assert.deepEqual(firsts.slice(8, 14), [
+    'GROUP PID',
+    'default name-29',
+    'default name-28',
+    'default name-27',
+    'default name-26',
+    '… and',
+  ])
+})

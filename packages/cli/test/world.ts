@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import type { RequestEnvelope } from '@resonatehq/protocol'
 import type { ExitCode } from '../src/exit.ts'
-import type { Io } from '../src/io.ts'
+import type { Io, Size } from '../src/io.ts'
 import { run } from '../src/program.ts'
 
 /** 2025-11-24 08:00:00 UTC. */
@@ -22,6 +22,8 @@ export interface Reply {
 
 export interface WorldOptions {
   readonly tty?: boolean
+  /** Of the terminal. */
+  readonly size?: Size
   readonly env?: Readonly<Record<string, string>>
   /** What the server answers; by default 200 `{}`. */
   readonly answer?: (envelope: RequestEnvelope) => Reply | Promise<Reply>
@@ -66,6 +68,7 @@ export function createWorld(options: WorldOptions = {}) {
       printed[name] += text
     },
     isTTY: options.tty === true,
+    size: () => options.size ?? { columns: 200, rows: 50 },
   })
 
   const io: Io = {

@@ -7,15 +7,15 @@ import { durationOption, positiveDuration } from '../arguments.ts'
 import { Failure } from '../exit.ts'
 import { example } from '../help.ts'
 import { type Io, pause } from '../io.ts'
+import { shorten } from '../output.ts'
 import { openSession, type Session, withClientOptions } from '../session.ts'
 import { isFleet } from '../wait.ts'
 import { groupsText, loadGroups } from './groups.ts'
 import { workersText } from './workers.ts'
 
 const EVERY = '2s'
-/** Lines of a screen that nobody has to scroll. */
-const WORKERS_SHOWN = 20
-const GROUPS_SHOWN = 20
+/** Lines of one look that stays where it is printed. */
+const ONCE_ROWS = 46
 /** Workers that are looked at each time: counting what each has in hand costs the server something. */
 const WORKERS_LOADED = 1_000
 
@@ -76,19 +76,41 @@ async function look(session: Session): Promise<Sight> {
 const HOME = '\x1b[H\x1b[J'
 
 function show({ io, out, client }: Session, sight: Sight, { isLive }: { isLive: boolean }): void {
-  if (out.json) io.stdout.write(`${JSON.stringify(sight)}\n`)
-  else io.stdout.write(`${isLive ? HOME : ''}${sightText(sight, client.url)}\n`)
+  if (out.json) return io.stdout.write(`${JSON.stringify(sight)}\n`)
+  if (!isLive) return io.stdout.write(`${sightText(sight, client.url, ONCE_ROWS)}\n`)
+  // One line more than there are, or longer than they are, and the picture would begin above the screen.
+  const { rows, columns } = io.stdout.size()
+  const lines = sightText(sight, client.url, rows - 1).split('\n')
+  io.stdout.write(`${HOME}${lines.map((line) => shorten(line, columns)).join('\n')}\n`)
 }
 
 function many(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? '' : 's'}`
 }
 
-function sightText({ at, groups, workers, isCut }: Sight, url: string): string {
+/** The most urgent groups and the busiest workers, as many as there is room for. */
+function sightText({ at, groups, workers, isCut }: Sight, url: string, rows: number): string {
   const urgent = groups.toSorted((a, b) => b.ready - a.ready || b.tasks.acquired - a.tasks.acquired)
   const busy = workers.filter(({ state }) => state === 'connected').sort((a, b) => b.tasks - a.tasks)
   const counts = `${many(groups.length, 'group')}, ${many(busy.length, 'worker')}${isCut ? ' of the first thousand' : ''}`
   const title = `${url}  ${new Date(at).toISOString().slice(11, 19)}Z  ${counts}`
-  const shown = [groupsText(urgent.slice(0, GROUPS_SHOWN), at), workersText(busy.slice(0, WORKERS_SHOWN), at)]
-  return [title, ...shown].join('\n\n')
+  const room = Math.max(rows - FRAME_ROWS, 2 * LIST_ROWS_MIN)
+  const groupRoom = Math.max(Math.floor(room / 2), room - busy.length)
+  const workerRoom = room - Math.min(urgent.length, groupRoom)
+  const lists = [
+    listText(urgent, groupRoom, (shown) => groupsText(shown, at)),
+    listText(busy, workerRoom, (shown) => workersText(shown, at)),
+  ]
+  return [title, ...lists].join('\n\n')
+}
+
+/** The title, two lines of headings, and the empty ones between. */
+const FRAME_ROWS = 5
+const LIST_ROWS_MIN = 2
+
+/** The first of them, and how many are left out. */
+function listText<T>(all: readonly T[], room: number, textOf: (shown: readonly T[]) => string): string {
+  if (all.length <= room) return textOf(all)
+  const shown = all.slice(0, room - 1)
+  return `${textOf(shown)}\n… and ${all.length - shown.length} more`
 }
