@@ -209,6 +209,20 @@ test('halted by the server, which has counted what went wrong, and says so in it
   assert.deepEqual(warnings, [[{ id: 'a' }, `Task halted: ${why}`]])
 })
 
+test('halted, and continued it could not start either: nobody has the function', async (t) => {
+  const bench = await open(t)
+  const param = { data: btoa(JSON.stringify({ func: 'greet', version: 1 })) }
+  const data = { id: 'a', timeoutAt: START + 1_000_000, param, tags: { 'resonate:target': 'poll://any@g' } }
+  connectWith(bench, 'w', 'other@1')
+  await bench.settle()
+  await bench.ask({ kind: 'promise.create', data })
+  await bench.ask({ kind: 'task.halt', data: { id: 'a', by: 'ann' } })
+  assert.deepEqual(await story(bench, 'a'), [
+    'a is halted for 0ms by ann: it goes on when somebody continues it, and could not start then: ' +
+      'no worker of group "g" has the function "greet" in version 1 (1 worker is connected)',
+  ])
+})
+
 test('pushed to a URL: when it is sent again', async (t) => {
   const bench = await open(t, { push: async () => true })
   await bench.create('a', 'http://push.test/x')

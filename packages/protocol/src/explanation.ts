@@ -35,16 +35,7 @@ export type Reason =
       /** Groups that have workers. */
       readonly connected: readonly string[]
     }
-  /** Every worker of the group says which functions it has, and none has this one. */
-  | {
-      readonly kind: 'no_function'
-      readonly group: string
-      readonly func: string
-      readonly version?: number
-      readonly workers: number
-      /** What they have of that name. */
-      readonly versions: readonly number[]
-    }
+  | ({ readonly kind: 'no_function' } & MissingFunction)
   /** Ready, and workers are connected: as many as their capacity have it in hand already, or it goes out this moment. */
   | { readonly kind: 'queued'; readonly group: string; readonly workers: number; readonly since: number }
   | {
@@ -58,8 +49,14 @@ export type Reason =
       readonly isConnected?: boolean
       readonly lagMs?: number
     }
-  /** `by`, `reason`: who halted it and why, as far as that was said. */
-  | { readonly kind: 'halted'; readonly since: number | null; readonly by?: string; readonly reason?: string }
+  /** `by`, `reason`: who halted it and why, as far as that was said. `missing`: what would keep it from going on. */
+  | {
+      readonly kind: 'halted'
+      readonly since: number | null
+      readonly by?: string
+      readonly reason?: string
+      readonly missing?: MissingFunction
+    }
   /** Waits for other promises. `on`: the oldest of those that were looked at, and the one that is followed. */
   | {
       readonly kind: 'suspended'
@@ -68,6 +65,16 @@ export type Reason =
       readonly examined: number
       readonly on: string | null
     }
+
+/** Every worker of the group says which functions it has, and none has this one. */
+export interface MissingFunction {
+  readonly group: string
+  readonly func: string
+  readonly version?: number
+  readonly workers: number
+  /** What they have of that name. */
+  readonly versions: readonly number[]
+}
 
 /** How POSTs to a URL fail, as the server that was asked has seen it: others may have tried, and know more. */
 export interface PushTrouble {

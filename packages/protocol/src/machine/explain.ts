@@ -2,9 +2,9 @@
 // reason out. Following a reason to the next promise is its reader's business. Nothing is decided on what this says, so it
 // may guess where the machine must not: it reads the function's name out of the param, as SDKs write it there.
 
-import { parseAddress } from '../address.ts'
+import { type Address, parseAddress } from '../address.ts'
 import { formatDuration } from '../duration.ts'
-import type { ExplainStep, PushTrouble, Reason } from '../explanation.ts'
+import type { ExplainStep, MissingFunction, PushTrouble, Reason } from '../explanation.ts'
 import { compareIds } from '../ids.ts'
 import { quote } from '../quote.ts'
 import type { PromiseState, Value } from '../records.ts'
@@ -72,7 +72,7 @@ function taskReason(facts: Facts, task: TaskRow): Reason {
     case 'suspended':
       return suspendedReason(facts, task)
     case 'halted':
-      return { kind: 'halted', since: task.sinceAt, ...task.halt }
+      return haltedReason(facts, task)
     case 'fulfilled':
       return { kind: 'settled', at: facts.promise.settledAt ?? facts.now }
   }
@@ -85,17 +85,31 @@ function suspendedReason({ awaited, now }: Facts, task: TaskRow): Reason {
   return { kind: 'suspended', since: task.sinceAt, count, examined: awaited.length, on: oldest?.id ?? null }
 }
 
+function haltedReason(facts: Facts, task: TaskRow): Reason {
+  const address = parseAddress(task.address)
+  const missing = address === null || address.kind === 'push' ? null : missingFunction(facts, takersOf(facts, address))
+  return { kind: 'halted', since: task.sinceAt, ...task.halt, ...(missing && { missing }) }
+}
+
 function pendingReason(facts: Facts, task: TaskRow): Reason {
   const early = earlyReason(facts, task)
   if (early?.kind === 'delayed') return early
   const address = parseAddress(task.address)
   if (address === null || address.kind === 'push') return early ?? pushedReason(facts, task)
+  const here = takersOf(facts, address)
   const pid = address.kind === 'uni' ? address.pid : undefined
-  const live = facts.workers.filter((row) => isLive(row, facts))
-  const here = live.filter(({ group, pid: at }) => group === address.group && (pid === undefined || at === pid))
   if (here.length === 0) return early ?? noWorkerReason(facts, task, { ...address, pid })
   // What nobody can run is given back again and again: that it backs off is the lesser half of it.
-  return functionReason(facts, address.group, here) ?? early ?? waitingReason(task, address.group, here, facts.now)
+  const missing = missingFunction(facts, here)
+  if (missing) return { kind: 'no_function', ...missing }
+  return early ?? waitingReason(task, address.group, here, facts.now)
+}
+
+/** The connected workers that may take what is sent there. */
+function takersOf(facts: Facts, address: Exclude<Address, { kind: 'push' }>): readonly WorkerRow[] {
+  const { group, pid } = address.kind === 'uni' ? address : { group: address.group, pid: undefined }
+  const isTaker = (row: WorkerRow) => row.group === group && (pid === undefined || row.pid === pid)
+  return facts.workers.filter((row) => isTaker(row) && isLive(row, facts))
 }
 
 /** It is not its time yet; null: it is. */
@@ -128,18 +142,19 @@ function waitingReason(task: TaskRow, group: string, here: readonly WorkerRow[],
   return { kind: 'queued', group, workers: new Set(here.map((row) => row.pid)).size, since: task.sinceAt ?? now }
 }
 
-/** Only where all of them say what they have: a worker that says nothing may have anything. */
-function functionReason({ promise }: Facts, group: string, rows: readonly WorkerRow[]): Reason | null {
+/** Only where there are workers and all of them say what they have: a worker that says nothing may have anything. */
+function missingFunction({ promise }: Facts, rows: readonly WorkerRow[]): MissingFunction | null {
   const called = calledBy(promise.param)
   const stated = rows.map(({ info }) => info.functions)
-  if (called === null || stated.includes(undefined)) return null
+  const [first] = rows
+  if (called === null || !first || stated.includes(undefined)) return null
   const { func, version } = called
   const versions = stated.flatMap((names) => versionsOf(names as string, func))
   const isThere = version === undefined || version === 0 ? versions.length > 0 : versions.includes(version)
   if (isThere) return null
   const workers = new Set(rows.map((row) => row.pid)).size
   const had = [...new Set(versions)].sort((a, b) => a - b)
-  return { kind: 'no_function', group, func, ...(version !== undefined && { version }), workers, versions: had }
+  return { group: first.group, func, ...(version !== undefined && { version }), workers, versions: had }
 }
 
 /** `greet@1,greet@2,other@1` */
@@ -219,7 +234,7 @@ function reasonText(reason: Reason, { state }: PromiseRow, now: number): string 
       return `has been ready for ${past(reason.since, now)}: no worker ${who}is connected in group ${quote(reason.group)} (${others})`
     }
     case 'no_function':
-      return `cannot start: no worker of group ${quote(reason.group)} has ${wanted(reason)} (${many(reason.workers, 'worker is', 'workers are')} connected${had(reason.versions)})`
+      return `cannot start: ${missingText(reason)}`
     case 'queued':
       return `has been ready for ${past(reason.since, now)}, and waits for room at ${many(reason.workers, 'worker', 'workers')} of group ${quote(reason.group)}`
     case 'held':
@@ -241,7 +256,12 @@ const SETTLED: Readonly<Record<PromiseState, string>> = {
 
 type Of<K extends Reason['kind']> = Extract<Reason, { kind: K }>
 
-function wanted({ func, version }: Of<'no_function'>): string {
+function missingText({ group, workers, versions, ...called }: MissingFunction): string {
+  const there = `${many(workers, 'worker is', 'workers are')} connected${had(versions)}`
+  return `no worker of group ${quote(group)} has ${wanted(called)} (${there})`
+}
+
+function wanted({ func, version }: Pick<MissingFunction, 'func' | 'version'>): string {
   return `the function ${quote(func)}${version === undefined || version === 0 ? '' : ` in version ${version}`}`
 }
 
@@ -269,10 +289,11 @@ function pushedText({ address, since, until, trouble }: Of<'pushed'>, now: numbe
   return `was sent to ${quote(address)} ${ago(since, now)}, and was not acquired${failed}; it is sent again ${toCome(until, now)}`
 }
 
-function haltedText({ since, by, reason }: Of<'halted'>, now: number): string {
+function haltedText({ since, by, reason, missing }: Of<'halted'>, now: number): string {
   const who = by === undefined ? '' : ` by ${by}`
   const why = reason === undefined ? '' : `: ${JSON.stringify(reason)}`
-  return `is halted${during(since, now)}${who}${why}${why === '' ? ': it' : '; it'} goes on when somebody continues it`
+  const next = missing ? `, and could not start then: ${missingText(missing)}` : ''
+  return `is halted${during(since, now)}${who}${why}${why === '' ? ': it' : '; it'} goes on when somebody continues it${next}`
 }
 
 function suspendedText({ count, examined, on, since }: Of<'suspended'>, now: number): string {
