@@ -99,7 +99,7 @@ export class DurableContext {
 
   /** Aborted when the result is no longer wanted: canceled, timed out, or the task is somebody else's. */
   get signal(): AbortSignal {
-    return this.#frame.execution.abort.signal
+    return this.#frame.signal
   }
 
   run(what: AnyFunction | string, ...all: unknown[]): Operation {

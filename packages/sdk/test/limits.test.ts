@@ -89,6 +89,43 @@ for (const style of STYLES) {
     await world.stop()
   })
 
+  test(`${style}: a step is told at its own deadline, and its caller then`, async () => {
+    const world = new World()
+    const resonate = world.resonate()
+    const seen: unknown[] = []
+    const patient = (ctx: Context) =>
+      new Promise<void>((resolve) => {
+        ctx.signal.addEventListener('abort', () => {
+          seen.push((ctx.signal.reason as Error).name, world.now() - startAt)
+          resolve()
+        })
+      })
+    const short = resonate.options({ timeout: 500 })
+    if (style === 'generator')
+      resonate.register('act', function* (ctx: Context) {
+        try {
+          yield* ctx.run(patient, short)
+        } catch (error) {
+          return (error as Error).name
+        }
+        return undefined
+      })
+    else
+      resonate.register('act', async (ctx: Context) => {
+        try {
+          return await ctx.run(patient, short)
+        } catch (error) {
+          return (error as Error).name
+        }
+      })
+    const startAt = world.now()
+    const run = world.until(resonate.run('id', 'act') as Promise<unknown>)
+    assert.equal(await run, 'PromiseTimedoutError')
+    assert.deepEqual(seen, ['PromiseTimedoutError', 500])
+    assert.ok(world.now() - startAt < 600)
+    await world.stop()
+  })
+
   test(`${style}: a first run is given what a replay is given: -0, and a text that means Infinity`, async () => {
     const world = new World()
     const resonate = world.resonate()

@@ -4,6 +4,7 @@
 // F2. It is joined when it has ended and every attached operation that it started is settled.
 
 import type { Span } from '../tracing.ts'
+import { PromiseTimedoutError } from './errors.ts'
 import type { Execution } from './execution.ts'
 import { childId, type Operation } from './operations.ts'
 
@@ -35,6 +36,8 @@ export class Frame {
   /** How far it was when the lease was renewed and it ran, and since when; absent while it waits. */
   #stood: { readonly sequence: number; readonly sinceAt: number } | undefined
   #isStillSaid = false
+  /** Where its deadline is earlier than the task's and it has asked for a signal; and what lets go of both. */
+  #own: { readonly signal: AbortSignal; readonly release: () => void } | undefined
 
   constructor(execution: Execution, facts: FrameFacts) {
     this.execution = execution
@@ -49,6 +52,38 @@ export class Frame {
 
   get isDone(): boolean {
     return this.#isDone
+  }
+
+  /** Aborted when its result is no longer wanted: with its task, and at its own deadline where that is earlier. */
+  get signal(): AbortSignal {
+    if (this.facts.timeoutAt >= this.execution.timeoutAt || this.#isDone) return this.execution.abort.signal
+    this.#own ??= this.#watchDeadline()
+    return this.#own.signal
+  }
+
+  #watchDeadline() {
+    const { abort, host } = this.execution
+    const { id, timeoutAt } = this.facts
+    const own = new AbortController()
+    let cancel = () => {}
+    const release = () => {
+      cancel()
+      abort.signal.removeEventListener('abort', abandon)
+    }
+    const abandon = () => {
+      release()
+      own.abort(abort.signal.reason)
+    }
+    // Looked at again when the timer fires: no timer waits for as long as a deadline may be away.
+    const look = () => {
+      const leftMs = timeoutAt - host.now()
+      if (leftMs > 0) cancel = host.timer(leftMs, look)
+      else own.abort(new PromiseTimedoutError(id))
+    }
+    if (abort.signal.aborted) return { signal: abort.signal, release }
+    abort.signal.addEventListener('abort', abandon)
+    look()
+    return { signal: own.signal, release }
   }
 
   /** How deep below the function of the task. */
@@ -102,6 +137,7 @@ export class Frame {
   /** Its function has returned or thrown. Calls `joined` once its attached operations are settled. */
   end(joined: () => void): void {
     this.#isDone = true
+    this.#own?.release()
     if (this.#waits === 0) this.execution.busy -= 1
     if (this.#children === 0) return joined()
     this.#joined = joined
