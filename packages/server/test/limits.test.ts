@@ -150,6 +150,17 @@ test('schedules.catchup_limit: of the occurrences that were missed the newest ar
   assert.deepEqual(ids, ['s.480000', 's.540000', 's.600000'])
 })
 
+test('tasks.max_attempts: what is given back so often without progress is halted, with the reason', async (t) => {
+  const { url } = await startServer(t, { 'tasks.max_attempts': 2 })
+  await ask(url, 'promise.create', create('a', { 'resonate:target': 'poll://any@g' }))
+  for (const version of [0, 1]) {
+    await ask(url, 'task.acquire', { id: 'a', version, pid: 'w', ttl: 60_000 })
+    await ask(url, 'task.release', { id: 'a', version: version + 1 })
+  }
+  const { data } = await ask(url, 'promise.explain', { id: 'a' })
+  assert.match(data.steps[0].text, /halted for .* by the server: "2 releases in a row .*\(tasks\.max_attempts\)"/)
+})
+
 /** Limits whose breach needs a socket, a stream or a clock of its own, and where that is tested. */
 const ELSEWHERE: Partial<Record<ConfigKey, string>> = {
   'server.max_connections': 'listen.test.ts',
@@ -170,7 +181,7 @@ const ELSEWHERE: Partial<Record<ConfigKey, string>> = {
   'transports.http_push.max_targets': 'push.test.ts',
   'transports.http_push.queue_bytes': 'push.test.ts',
 }
-const HERE: readonly ConfigKey[] = ['limits.commit_length', 'schedules.catchup_limit']
+const HERE: readonly ConfigKey[] = ['limits.commit_length', 'schedules.catchup_limit', 'tasks.max_attempts']
 
 /** Counts and sizes that are no limit of what others send. */
 const NO_LIMITS = /^(storage|scaling|server\.processes)/
