@@ -54,6 +54,8 @@ export interface Example {
   readonly name: string
   /** What is started, and killed. Default: main.ts. */
   readonly program?: string
+  /** What runs beside it where there is a server, and is not killed. */
+  readonly companion?: string
   /** How many of its last lines are its results. Default: none. */
   readonly results?: number
   /** What stands for another system is in the process, and starts anew with it: it may be asked more or less often. */
@@ -78,7 +80,7 @@ export const EXAMPLES: readonly Example[] = [
   { name: 'saga', results: 1 },
   { name: 'recursion', results: 1 },
   { name: 'agent', results: 1 },
-  { name: 'typed-rpc', results: 2 },
+  { name: 'typed-rpc', results: 2, companion: 'pricing.ts' },
   { name: 'polling', results: 1, remembers: false },
   { name: 'rate-limit', results: 2, remembers: false },
   { name: 'schedule', results: 1, remembers: false },

@@ -50,17 +50,15 @@ export async function run(t: TestContext, example: Example, strike?: Strike): Pr
     return isStruck
   }
   const leaseMs = example.functions === undefined ? undefined : LEASE_MS
-  const first: Process = start(t, example, {
-    ...place,
-    pid: FIRST,
-    url: await proxy(t, { url: server.url, stops, leaseMs }),
-  })
+  const url = await proxy(t, { url: server.url, stops, leaseMs })
+  const first: Process = start(t, example, { ...place, pid: FIRST, url })
+  const companion = companionOf(t, example, server.url)
   const used = example.use?.(outsideOf(client, example, `http://127.0.0.1:${place.port}`))
   const crash = await Promise.race([deathOf(first), ...(used ? [used.then(() => NOBODY)] : [])])
   const last = crash === NOBODY ? first : start(t, example, { ...place, pid: SECOND, url: server.url })
   const result = await (used ? Promise.race([used, failureOf(last)]) : lastWordsOf(last, example))
   await client.stop({ timeout: 0 })
-  await Promise.all([last.kill(), server.kill()])
+  await Promise.all([last.kill(), companion?.kill(), server.kill()])
   return { result, faults: example.faults?.(place.effects, crash) ?? [], posts, isStruck: crash !== NOBODY }
 }
 
@@ -74,10 +72,18 @@ interface Place {
 }
 
 function start(t: TestContext, example: Example, { pid, url, port, effects }: Place): Process {
-  const { name, program = 'main.ts', env } = example
-  const main = fileURLToPath(new URL(`../../../../examples/${name}/${program}`, import.meta.url))
+  const { program = 'main.ts', env } = example
   const all = { RESONATE_URL: url, RESONATE_SECRET: SECRET, PORT: `${port}`, ...env?.({ pid, effects }) }
-  return new Process(t, [main], all)
+  return new Process(t, [pathOf(example, program)], all)
+}
+
+function companionOf(t: TestContext, example: Example, url: string): Process | undefined {
+  const { companion } = example
+  return companion === undefined ? undefined : new Process(t, [pathOf(example, companion)], { RESONATE_URL: url })
+}
+
+function pathOf({ name }: Example, program: string): string {
+  return fileURLToPath(new URL(`../../../../examples/${name}/${program}`, import.meta.url))
 }
 
 function outsideOf(client: Resonate, { group = 'default', functions }: Example, origin: string): Outside {
