@@ -13,7 +13,7 @@ import {
   type Input,
   type MachineConfig,
   Miss,
-  type Needs,
+  Needs,
   owed,
   type PromiseRow,
   type Step,
@@ -89,6 +89,20 @@ export class Uncovered extends Error {
     super('rows outside the locked ones are needed')
     this.needs = needs
   }
+
+  static of(several: readonly Uncovered[]): Uncovered {
+    const needs = new Needs()
+    for (const { ids, waiters } of several.map((one) => one.needs)) {
+      for (const id of ids) needs.ids.add(id)
+      for (const id of waiters) needs.waiters.add(id)
+    }
+    return new Uncovered(needs)
+  }
+}
+
+function noted(error: unknown, uncovered: Uncovered[]): void {
+  if (!(error instanceof Uncovered)) throw error
+  uncovered.push(error)
 }
 
 export interface BatchContext {
@@ -128,13 +142,16 @@ export class Batch {
   }
 
   async decideAll(entries: readonly Entry[]): Promise<void> {
+    const uncovered: Uncovered[] = []
     for (const entry of entries) {
       const before = this.executed.length
       const work = this.#enter(entry)
       // Awaiting only where something had to be loaded keeps the common case synchronous.
-      if (work) await work
+      if (work) await work.catch((error: unknown) => noted(error, uncovered))
       if ('acted' in entry && entry.acted && this.#hasActedSince(before)) this.#answers.push(entry.acted)
     }
+    // All of it is decided again: once, with what each of them lacks.
+    if (uncovered.length > 0) throw Uncovered.of(uncovered)
     if (this.#counted.size > 0) await this.#count([...this.#counted])
     for (const [id, { at, isNew }] of this.#ready) await this.#place(id, at, isNew)
   }

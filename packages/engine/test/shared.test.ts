@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { handOf, type Request, type TaskRow } from '@resonatehq/protocol'
 import { type Hints, memoryStore, type Store, type Transaction } from '@resonatehq/store'
+import { lockingStore } from '../../store/test/locking.ts'
 import { createEngine, type Engine, type Platform } from '../src/index.ts'
 import { Peers } from '../src/peers.ts'
 import { ManualPlatform, strictLog } from './manual-platform.ts'
@@ -245,6 +246,42 @@ test('a batch names no more locks than its store can take', async (t) => {
     sizes.every((size) => size <= 11),
     `${sizes}`,
   )
+})
+
+test('steps and requests that name their rows only as they are decided are begun again once, however many they are', async (t) => {
+  const pair = new Pair()
+  let begun = 0
+  const rows = lockingStore(pair.rows)
+  const begin: Store['begin'] = (needs) => {
+    if (needs.schedules.size + needs.held.size > 0) begun++
+    return rows.begin(needs)
+  }
+  const store = new Proxy(rows, { get: (_, name) => (name === 'begin' ? begin : Reflect.get(rows, name)) })
+  const engine = createEngine({ store, platform: pair.platform, log: strictLog(), serverUrl: 'http://test' })
+  pair.engines.push(engine)
+  await engine.start()
+  t.after(() => engine.stop())
+  const promise = { promiseId: '{{.id}}-{{.timestamp}}', promiseTimeout: 600_000, promiseParam: {} }
+  const promiseTags = { 'resonate:target': 'poll://any@g' }
+  const ids = Array.from({ length: 40 }, (_, n) => `s${n}`)
+  await engine.submitAll(
+    ids.map((id) => ({ kind: 'schedule.create', data: { id, cron: '* * * * *', ...promise, promiseTags } })),
+  )
+  begun = 0
+  await pair.platform.advance(60_000, () => engine.submit({ kind: 'promise.get', data: { id: 'nobody' } }))
+  assert.equal((await pair.rows.snapshot()).promises.length, 40)
+  assert.equal(begun, 2, 'transactions for one minute of all schedules')
+  const held = (await pair.rows.snapshot()).tasks.map(({ id }) => id)
+  const acquires = held.map(
+    (id): Request => ({ kind: 'task.acquire', data: { id, version: 0, pid: 'w', ttl: 60_000 } }),
+  )
+  for (const { status, data } of await engine.submitAll(acquires)) assert.equal(status, 200, `${data}`)
+  begun = 0
+  assert.deepEqual(await engine.submit({ kind: 'task.heartbeat', data: { pid: 'w', tasks: [] } }), {
+    status: 200,
+    data: { lost: [] },
+  })
+  assert.equal(begun, 2, 'transactions for one heartbeat')
 })
 
 test('whatever keeps a server from hearing others, it tries again, and looks at everything when it hears', async () => {

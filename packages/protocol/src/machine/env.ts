@@ -4,7 +4,7 @@ import type { Answer, Status } from '../requests.ts'
 import { DEFAULT_LIMITS, type RuleLimits } from '../rules.ts'
 import type { Decision, Effect } from './effects.ts'
 import { projectPromise, projectTask } from './project.ts'
-import type { PromiseRow, TaskRow, View } from './rows.ts'
+import { Miss, type PromiseRow, type TaskRow, type View } from './rows.ts'
 
 export interface MachineConfig {
   /** What a request may carry, and which address schemes this server can route. */
@@ -64,6 +64,20 @@ export function dutyOf(env: Env, id: string): { task: TaskRow; promise: PromiseR
   const promise = promiseOf(env, id)
   const task = env.view.task(id)
   return promise && task && { task: projectTask(task, promise), promise }
+}
+
+/** Asks for these rows all at once: for each Miss everything is decided again, and a shared store asked for more locks. */
+export function needAll(env: Env, ids: readonly string[]): void {
+  const miss = new Miss('several promises')
+  for (const id of ids) {
+    try {
+      env.view.promise(id)
+    } catch (error) {
+      if (!(error instanceof Miss)) throw error
+      miss.needs.ids.add(id)
+    }
+  }
+  if (!miss.needs.isEmpty) throw miss
 }
 
 export function ok(data: unknown, effects: readonly Effect[] = []): Decision {

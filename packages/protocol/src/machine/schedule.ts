@@ -6,10 +6,10 @@ import type { CreateData, RequestTable } from '../requests.ts'
 import { ruleProblem } from '../rules.ts'
 import { occurrenceTags } from '../tags.ts'
 import type { Decision, Effect } from './effects.ts'
-import { type Env, noop, ok, refuse } from './env.ts'
+import { type Env, needAll, noop, ok, refuse } from './env.ts'
 import { scheduleRecord } from './project.ts'
 import { birth } from './promise.ts'
-import { MAX_INSTANT, Miss, type ScheduleRow } from './rows.ts'
+import { MAX_INSTANT, type ScheduleRow } from './rows.ts'
 import { later } from './task.ts'
 
 type Data<K extends keyof RequestTable> = RequestTable[K]['data']
@@ -68,20 +68,6 @@ function promiseIdOf({ id, promiseId }: ScheduleRow, occurrence: number): string
 export function remakes(schedule: ScheduleRow | null, id: string): boolean {
   if (schedule === null) return false
   return promiseIdOf(schedule, schedule.nextRunAt) === id
-}
-
-/** Asks for all rows at once: each Miss costs another look at the calendar. */
-function needAll(env: Env, ids: readonly string[]): void {
-  const miss = new Miss('promises of occurrences')
-  for (const id of ids) {
-    try {
-      env.view.promise(id)
-    } catch (error) {
-      if (!(error instanceof Miss)) throw error
-      miss.needs.ids.add(id)
-    }
-  }
-  if (!miss.needs.isEmpty) throw miss
 }
 
 /** Decided as if now were the occurrence. */

@@ -8,7 +8,7 @@ import { PROTOCOL_VERSION, type RequestTable } from '../requests.ts'
 import { ruleProblem } from '../rules.ts'
 import { covers, type Scope } from '../scope.ts'
 import type { Decision, Effect } from './effects.ts'
-import { dutyOf, type Env, type MachineConfig, ok, promiseOf, refuse } from './env.ts'
+import { dutyOf, type Env, type MachineConfig, needAll, ok, promiseOf, refuse } from './env.ts'
 import { projectPromise, promiseRecord, taskRecord } from './project.ts'
 import { birth, createPromise, revocations, settlement, settlePromise } from './promise.ts'
 import { type Halt, MAX_INSTANT, type PromiseRow, type Scan, type TaskRow } from './rows.ts'
@@ -177,6 +177,7 @@ export function heartbeat(env: Env, { pid, tasks, sight }: Data<'task.heartbeat'
 /** At whichever version it has them. */
 function heldWithin(env: Env, pid: string, scope: Scope | undefined): { id: string; version: null }[] {
   const ids = env.view.held(pid).filter((id) => scope === undefined || covers(scope, id))
+  needAll(env, ids)
   return ids.map((id) => ({ id, version: null }))
 }
 
