@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { PromiseRecord, TaskRecord } from '@resonatehq/protocol'
+import type { Explanation, PromiseRecord, TaskRecord } from '@resonatehq/protocol'
 import type { AnyFunc, Context, Logger } from '@resonatehq/sdk'
 import type { Context as AsyncContext } from '@resonatehq/sdk/async'
 import { World } from '@resonatehq/sdk/testing'
@@ -137,6 +137,8 @@ for (const style of STYLES) {
       assert.equal((await task()).state, 'halted')
       assert.equal((await promise()).state, 'pending')
       assert.equal(acquired(), 1)
+      const { steps } = await world.ask<Explanation>('promise.explain', { id: 'id' })
+      assert.match(steps[0]?.text ?? '', /^is halted .* by new: .*The replay of 'id' asks for/)
       await world.stop()
     })
   }

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Message, RequestEnvelope } from '@resonatehq/protocol'
-import { ConsoleLogger } from '../src/log.ts'
+import { ConsoleLogger, type Logger } from '../src/log.ts'
 import type { HttpPort, HttpRequestOptions, HttpResponse, HttpStreamOptions } from '../src/platform.ts'
 import { World } from '../src/testing.ts'
 import { HttpTransport } from '../src/transport/http.ts'
@@ -20,10 +20,15 @@ interface Stream {
 function serve({
   extensions = ['batch'],
   answer,
+  refusal,
+  logger = new ConsoleLogger('error'),
   token = 'secret',
 }: {
   extensions?: string[]
   token?: string | (() => string)
+  /** Of every stream. */
+  refusal?: HttpResponse
+  logger?: Logger
   answer?: (posts: number) => Answer | undefined
 } = {}) {
   const posts: (RequestEnvelope | RequestEnvelope[])[] = []
@@ -38,6 +43,10 @@ function serve({
       return given ?? response(200, Array.isArray(sent) ? sent.map(agreed) : agreed(sent))
     },
     async stream(url, options) {
+      if (refusal) {
+        options.onText(refusal.body)
+        return { status: refusal.status, ended: Promise.resolve() }
+      }
       const { promise: ended, resolve, reject } = Promise.withResolvers<void>()
       options.signal.addEventListener('abort', () => reject(new Error('aborted')))
       streams.push({ url, options, end: resolve })
@@ -54,7 +63,7 @@ function serve({
     sdk: 'typescript',
     version: '1',
     platform: { ...world.platform, http },
-    logger: new ConsoleLogger('error'),
+    logger,
   })
   return { world, transport, posts, streams }
 }
@@ -233,5 +242,18 @@ test('a stream without a byte for 45 s is dead, one with comments is not', async
   await world.pass(1_000)
   await world.pass(200)
   assert.equal(streams.length, 2)
+  await transport.stop()
+})
+
+test('a server that refuses a worker is quoted, once', async () => {
+  const said: unknown[] = []
+  const warn = (fields: object, message?: string) => void said.push([message, fields])
+  const logger = { debug() {}, info() {}, warn, error: warn } as unknown as Logger
+  const refusal = response(403, { kind: 'unknown', head: {}, data: 'This token is not for the group "a b"' })
+  const { world, transport } = serve({ refusal, logger })
+  transport.start(() => ({ capacity: undefined, functions: [] }))
+  await world.pass(10_000)
+  const cause = 'GET /poll was refused with 403: This token is not for the group "a b"'
+  assert.deepEqual(said, [['the server refuses this worker; trying again', { url: 'http://server', cause }]])
   await transport.stop()
 })

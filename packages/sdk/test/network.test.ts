@@ -208,3 +208,26 @@ test('a runtime that is too old is told which one is needed', (t) => {
   Reflect.deleteProperty(Promise, 'withResolvers')
   assert.throws(() => systemPlatform(), /needs Node 22\.18 or newer, .* and this is Node \d+/)
 })
+
+test('what a server refuses for its size is told to whoever waits, and the call ends', async (t) => {
+  const { url } = await serve(t, { settings: { 'limits.body_size': 65_536 } })
+  const resonate = client(t, { url })
+  const tries: string[] = []
+  resonate.register('throws', () => {
+    tries.push('throws')
+    throw Object.assign(new TypeError('x'.repeat(100_000)), { nonRetryable: true })
+  })
+  resonate.register('step', function* (ctx: Context) {
+    return (yield* ctx.run(() => 'x'.repeat(100_000))).length
+  })
+  const [id, timeout] = [`large-${process.pid}`, 20_000]
+  const message = async (name: string) =>
+    resonate.run(`${id}-${name}`, name, resonate.options({ timeout })).then(
+      () => assert.fail('it was taken'),
+      (error: Error) => error.message,
+    )
+  assert.match(await message('step'), /The operation 'large-.*:0' was refused with 413: .*limits\.body_size/)
+  const told = await message('throws')
+  assert.match(told, /^The error of 'large-.*', "TypeError: x{100,990}…", was refused with 413: .*limits\.body_size/)
+  assert.deepEqual(tries, ['throws'])
+})

@@ -336,6 +336,30 @@ test('who cancels a call cancels what it has called, at every depth, and lets de
   await world.stop()
 })
 
+test('an encryptor that fails for a while, or in one worker, costs another try and never the work', async () => {
+  const { logger, said } = collected()
+  const world = new World({ logger })
+  const downUntil = world.now() + 3_000
+  const flaky = (part: 'encrypt' | 'decrypt'): Encryptor => {
+    const through = (value: Value) => value
+    const down = async (value: Value) => {
+      if (world.now() < downUntil) throw new Error('the key service is down')
+      return value
+    }
+    return { encrypt: through, decrypt: through, [part]: down }
+  }
+  for (const part of ['encrypt', 'decrypt'] as const) {
+    const resonate = world.asyncResonate({ pid: part, group: part, encryptor: flaky(part) })
+    resonate.register('flow', async (ctx: AsyncContext) => (await ctx.run(() => 20)) + (await ctx.rpc<number>('leaf')))
+    resonate.register('leaf', () => 22)
+  }
+  const client = world.resonate({ pid: 'client', group: 'c' })
+  const call = (group: string) => client.rpc<number>(group, 'flow', client.options({ target: group, timeout: 60_000 }))
+  assert.deepEqual(await world.until(Promise.all([call('encrypt'), call('decrypt')])), [42, 42])
+  assert.ok(said.includes('a task was given back'), said.join('\n'))
+  await world.stop()
+})
+
 /** What is suspended for good, and has called this and that: steps, calls of calls, and work that is detached. */
 async function suspendedCaller(world: World, group: string): Promise<void> {
   const far = { target: 'elsewhere' }

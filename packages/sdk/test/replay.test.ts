@@ -4,7 +4,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Context, Never, type Resonate } from '@resonatehq/sdk'
-import { crashEverywhere, faultsAtRandom, type Program } from '@resonatehq/sdk/testing'
+import type { Context as AsyncContext } from '@resonatehq/sdk/async'
+import { crashEverywhere, faultsAtRandom, type Program, World } from '@resonatehq/sdk/testing'
 
 const isLong = process.env.RESONATE_TEST_LONG === '1'
 
@@ -152,6 +153,38 @@ for (const [name, body] of Object.entries(TIED)) {
     const program = () => telling(body)
     await crashEverywhere(program)
     await faultsAtRandom(program, { runs: isLong ? 400 : 40, crash: 0.15, loseAnswer: 0.1 })
+  })
+}
+
+for (const count of [2, 150, 2_500]) {
+  test(`of ${count} that are waited for, two of one millisecond, the later heard of first: a replay decides as it was decided`, async () => {
+    const world = new World()
+    const begin = (pid: string) => {
+      const worker = world.asyncResonate({ pid, group: 'g' })
+      worker.register('race', async (ctx: AsyncContext) => {
+        const names = Array.from({ length: count }, (_, at) => ctx.promise().then(() => at))
+        const winner = await Promise.race(names)
+        const recorded = await ctx.run(() => winner)
+        await ctx.sleep(60_000)
+        return [recorded, winner]
+      })
+    }
+    begin('first')
+    const client = world.resonate({ pid: 'client', group: 'c' })
+    const handle = await world.until(client.beginRpc('id', 'race', client.options({ target: 'g' })))
+    await world.pass(1_000)
+    const settle = (at: number) => world.ask('promise.settle', { id: `id:${at}`, state: 'resolved', value: {} })
+    await settle(count - 1)
+    await settle(0)
+    await world.pass(1_000)
+    world.crash('first')
+    begin('second')
+    await world.pass(120_000)
+    const rest = Array.from({ length: count - 2 }, (_, at) => client.promises.resolve(`id:${at + 1}`))
+    await world.until(Promise.all(rest))
+    const [recorded, winner] = (await world.until(handle.result())) as number[]
+    assert.equal(winner, recorded)
+    await world.stop()
   })
 }
 

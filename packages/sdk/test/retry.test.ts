@@ -2,7 +2,16 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type CallOptions, Constant, type Context, Exponential, Linear, Never, type RetryPolicy } from '@resonatehq/sdk'
+import {
+  type CallOptions,
+  Constant,
+  type Context,
+  Exponential,
+  Linear,
+  type Logger,
+  Never,
+  type RetryPolicy,
+} from '@resonatehq/sdk'
 import { World } from '@resonatehq/sdk/testing'
 import { decodeRetry } from '../src/engine/retry.ts'
 
@@ -99,4 +108,21 @@ test('an error whose class is listed, or that says so itself, is not tried again
 test('nothing is tried again at or after the deadline: the failure stands while it can still be told', async () => {
   const retryPolicy = new Constant({ delay: 400 })
   assert.deepEqual(await tries({ retryPolicy, timeout: 1_000 }), { at: [0, 400, 800], ended: 'no' })
+})
+
+test('a function that fails on and on is told of, less and less often', async () => {
+  const said: object[] = []
+  const warn = (fields: object) => void said.push(fields)
+  const world = new World({ logger: { debug() {}, info() {}, warn, error: warn } as unknown as Logger })
+  const resonate = world.resonate()
+  resonate.register('step', () => {
+    throw new Error('no')
+  })
+  const options = resonate.options({ retryPolicy: new Constant({ delay: 10, maxRetries: 45 }) })
+  await assert.rejects(world.until(resonate.run('id', 'step', options)), /no/)
+  assert.deepEqual(
+    said,
+    [5, 10, 20, 40].map((attempt) => ({ id: 'id', func: 'step', attempt, waitMs: 10, cause: 'no' })),
+  )
+  await world.stop()
 })

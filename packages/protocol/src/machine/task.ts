@@ -194,10 +194,13 @@ export function haltTask(env: Env, data: Data<'task.halt'>): Decision {
   return ok({}, [{ kind: 'task', row: halted(task, env.now, data) }, ...told])
 }
 
-/** Its holder knows that it cannot go on: nobody has to be told. */
+/** Its holder knows that it cannot go on, and may have suspended it before it knew: nobody has to be told. */
 function haltHeld(env: Env, data: Data<'task.halt'> & { readonly version: number }): Decision {
-  const held = holding(env, data)
-  return 'answer' in held ? held : ok({}, [{ kind: 'task', row: halted(held.task, env.now, data) }])
+  const duty = dutyOf(env, data.id)
+  const held = duty?.task.state === 'suspended' ? duty : holding(env, data)
+  if ('answer' in held) return held
+  if (held.task.version !== data.version) return wrongVersion(held.task, data.version)
+  return ok({}, [{ kind: 'task', row: halted(held.task, env.now, data) }])
 }
 
 function halted(task: TaskRow, now: number, { by, reason }: Halt): TaskRow {

@@ -12,7 +12,10 @@ export interface DecodedPromise extends Omit<PromiseRecord, 'param' | 'value'> {
 
 /** Makes stored values unreadable to others. May answer later, as key services do. */
 export interface Encryptor {
-  /** `data` is base64 of JSON; headers may be added, the name of the key for instance. What it throws fails the operation. */
+  /**
+   * `data` is base64 of JSON; headers may be added, the name of the key for instance. Where it throws in a worker, as a key service
+   * does that is not there, the task is given back and tried again.
+   */
   encrypt(plaintext: Value): Value | Promise<Value>
   /** The reverse, with the same headers; of values that were never encrypted too. */
   decrypt(ciphertext: Value): Value | Promise<Value>

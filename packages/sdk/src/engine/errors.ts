@@ -122,6 +122,15 @@ export const errors = {
         'and the target of a group that has it',
       { ...DROPPED, ...MISTAKE },
     ),
+  /** Of a task that is given back to its group. */
+  notRegisteredHere: (name: string, version: number) =>
+    new ResonateError(
+      '03',
+      'Registry',
+      `Function '${name}'${version ? ` version ${version}` : ''} is not registered here: its tasks are left to other workers of ` +
+        'the group. Register it in each of them, or call it with the target of a group that has it. Said once',
+      { next: 'Task is given back', ...MISTAKE },
+    ),
   notEncodable: (what: string, cause: unknown) =>
     new ResonateError('06', 'Encoding', `${what} cannot be encoded as JSON: ${messageOf(cause)}`, {
       ...DROPPED,

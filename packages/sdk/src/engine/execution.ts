@@ -32,7 +32,7 @@ import { chain, isPrimitive, isThenable } from './codec.ts'
 import { divergence, isSame } from './divergence.ts'
 import { drive } from './drive.ts'
 import { type Asker, Elsewhere } from './elsewhere.ts'
-import { errors, messageOf, PromiseCanceledError, PromiseTimedoutError } from './errors.ts'
+import { errors, messageOf, PromiseCanceledError, PromiseTimedoutError, ResonateError } from './errors.ts'
 import { Frame } from './frame.ts'
 import { joinId, type LocalCall, type Operation, type Outcome } from './operations.ts'
 import type { Registered } from './registry.ts'
@@ -183,12 +183,13 @@ export class Execution {
   // The function of the task.
 
   start(): void {
+    const failed = (cause: unknown) => this.#uncoded(cause, () => this.#unreadable(cause))
     try {
       const what = `The call of '${this.id}'`
       const param = chain(this.#host.codec.decode(this.#promise.param, what), (decoded) => this.#begin(decoded))
-      if (isThenable(param)) param.then(undefined, (cause) => this.#unreadable(cause))
+      if (isThenable(param)) param.then(undefined, failed)
     } catch (cause) {
-      this.#unreadable(cause)
+      failed(cause)
     }
   }
 
@@ -393,7 +394,9 @@ export class Execution {
     if (waitMs === null || outcome.ok) return running.done(outcome)
     const { id, call } = running
     const { attempt } = frame.facts
-    this.#host.logger.debug({ id, func: call.name, attempt, waitMs, cause: messageOf(outcome.error) }, 'trying again')
+    const level = isWorthSaying(attempt) ? 'warn' : 'debug'
+    const facts = { id, func: call.name, attempt, waitMs, cause: messageOf(outcome.error) }
+    this.#host.logger[level](facts, 'a function failed; trying again')
     this.busy += 1
     this.#timer(waitMs, () => {
       this.busy -= 1
@@ -585,18 +588,21 @@ export class Execution {
   // Values.
 
   #encode(value: unknown, what: string, then: (encoded: Encoded) => void): void {
+    const failed = (error: unknown) => this.#uncoded(error, () => then({ ok: false, error }))
     let encoded: Value | Promise<Value>
     try {
       encoded = this.#host.codec.encode(value, what)
     } catch (error) {
-      return then({ ok: false, error })
+      return failed(error)
     }
     if (!isThenable(encoded)) return then({ ok: true, value: encoded })
-    this.#later(
-      encoded,
-      (value) => then({ ok: true, value }),
-      (error) => then({ ok: false, error }),
-    )
+    this.#later(encoded, (value) => then({ ok: true, value }), failed)
+  }
+
+  /** What has no JSON form never will. An encryptor that fails is no failure of the function: later, or to others, it may be there. */
+  #uncoded(error: unknown, told: () => void): void {
+    if (error instanceof ResonateError && error.type === 'Encoding') told()
+    else this.release(error)
   }
 
   /** A result that has no JSON form is a failure of the function that returned it. */
@@ -647,7 +653,7 @@ export class Execution {
   }
 
   #decode(record: PromiseRecord, then: (outcome: Outcome) => void): void {
-    const failed = (error: unknown) => then({ ok: false, error })
+    const failed = (error: unknown) => this.#uncoded(error, () => then({ ok: false, error }))
     try {
       const outcome = outcomeOf(record, (value) => this.#host.codec.decode(value, `The result of '${record.id}'`))
       if (isThenable(outcome)) this.#later(outcome as PromiseLike<Outcome>, then, failed)
@@ -1004,6 +1010,11 @@ export class Execution {
 
 type Encoded = { readonly ok: true; readonly value: Value } | { readonly ok: false; readonly error: unknown }
 
+/** A failure or two pass by themselves; a function that fails on and on is told of, less and less often. */
+function isWorthSaying(attempt: number): boolean {
+  return attempt >= 5 && Number.isInteger(Math.log2(attempt / 5))
+}
+
 /** An error in a few words. */
 function briefly(error: unknown): string {
   const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
@@ -1021,6 +1032,8 @@ function innerOf(reply: Reply): { status: number; data: unknown } {
 export function outcomeOf(record: PromiseRecord, decode: (value: Value) => unknown): Outcome | Promise<Outcome> {
   if (record.state === 'rejected_timedout') return { ok: false, error: new PromiseTimedoutError(record.id) }
   if (record.state === 'rejected_canceled') return { ok: false, error: new PromiseCanceledError(record.id) }
+  if (record.state === 'rejected' && record.value.data === undefined)
+    return { ok: false, error: new Error(`Promise '${record.id}' was rejected without a value`) }
   return chain(
     decode(record.value),
     (content): Outcome => (record.state === 'resolved' ? { ok: true, value: content } : { ok: false, error: content }),

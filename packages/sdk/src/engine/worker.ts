@@ -311,10 +311,9 @@ export class Worker implements Host {
       met < PAUSE_BEFORE_RELEASE_FREE
         ? 0
         : Math.min(UNREGISTERED_FIRST_MS * 2 ** Math.min(met, 10), UNREGISTERED_MAX_MS)
-    const error = errors.notRegistered(name, version)
-    if (met === 0) error.log(this.logger)
+    if (met === 0) errors.notRegisteredHere(name, version).log(this.logger)
     if (waitMs === 0) return execution.release()
-    this.#platform.timer(waitMs, () => execution.release(error), { background: true })
+    this.#platform.timer(waitMs, () => execution.release(), { background: true })
   }
 
   /** A workflow is told of each time. What has begun nothing may well be a step that takes its time: once for its name. */

@@ -8,7 +8,7 @@ import { type Message, PROTOCOL_VERSION } from '@resonatehq/protocol'
 import { errors, messageOf, ResonateTimeoutException } from '../engine/errors.ts'
 import type { Logger } from '../log.ts'
 import type { Door, Platform } from '../platform.ts'
-import { MessageStream, parseObject } from './stream.ts'
+import { MessageStream, parseObject, StreamRefused } from './stream.ts'
 import {
   backoffMs,
   type Call,
@@ -379,10 +379,8 @@ export class HttpTransport implements Transport {
   #troubled(cause: unknown): void {
     if (this.#isTroubled || this.#stopping.signal.aborted) return
     this.#isTroubled = true
-    this.#options.logger.warn(
-      { url: this.#base, cause: messageOf(cause) },
-      'the server cannot be reached; trying again',
-    )
+    const what = cause instanceof StreamRefused ? 'the server refuses this worker' : 'the server cannot be reached'
+    this.#options.logger.warn({ url: this.#base, cause: messageOf(cause) }, `${what}; trying again`)
   }
 
   #recovered(): void {

@@ -11,6 +11,20 @@ import { backoffMs } from './transport.ts'
 const STREAM_SILENCE_MS = 45_000
 /** A connection that was refused is not asked for again as soon as one that ended. */
 const REFUSED_ATTEMPT = 2
+/** How long a refusal may take to be told, ms. */
+const REFUSAL_MS = 1_000
+/** What is kept of the beginning of a stream, in case it is a refusal, characters. */
+const BEGIN_CHARS = 1_000
+
+/** The server, or whoever answers in its place, does not want this worker. */
+export class StreamRefused extends Error {
+  constructor(status: number, body: string) {
+    const { data } = (parseObject(body) ?? {}) as { data?: unknown }
+    const why = typeof data === 'string' ? data : body.trim().slice(0, 200)
+    super(`GET /poll was refused with ${status}${why === '' ? '' : `: ${why}`}`)
+    this.name = 'StreamRefused'
+  }
+}
 
 export interface MessageStreamOptions {
   /** Asked anew for each connection, since it tells of this worker. */
@@ -67,19 +81,20 @@ export class MessageStream {
     this.#connection = controller
     const parser = createParser({ onEvent: ({ data }) => this.#deliver(data) })
     const silence = this.#silence(controller)
+    let begin = ''
     try {
       const { status, ended } = await platform.http.stream(url(), {
         headers: { ...headers(), accept: 'text/event-stream' },
         signal: controller.signal,
         onText: (text) => {
           silence.heard()
+          if (begin.length < BEGIN_CHARS) begin += text
           parser.feed(text)
         },
       })
       if (status !== 200) {
-        controller.abort()
-        ended.catch(() => {})
-        throw new Error(`GET /poll answered ${status}${status === 401 || status === 403 ? ': check the token' : ''}`)
+        await this.#toEnd(ended, controller)
+        throw new StreamRefused(status, begin)
       }
       opened()
       onOpen()
@@ -87,6 +102,13 @@ export class MessageStream {
     } finally {
       silence.end()
     }
+  }
+
+  /** The end of a refusal says why; one that does not end is not waited for. */
+  async #toEnd(ended: Promise<void>, controller: AbortController): Promise<void> {
+    const cancel = this.#options.platform.timer(REFUSAL_MS, () => controller.abort(), { background: true })
+    await ended.catch(() => {})
+    cancel()
   }
 
   /** Aborts a stream on which nothing comes any more. Looks now and then rather than arming a timer for every piece. */
