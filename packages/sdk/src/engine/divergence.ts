@@ -3,8 +3,7 @@
 
 import type { PromiseRecord, Value } from '@resonatehq/protocol'
 import { Codec } from './codec.ts'
-import type { Frame } from './frame.ts'
-import type { LocalCall, Operation, RemoteCall } from './operations.ts'
+import type { Caller, LocalCall, Operation, RemoteCall } from './operations.ts'
 
 /** Whether a record is of this call, by all that both say of themselves. */
 export function isSame(call: LocalCall | RemoteCall, record: PromiseRecord): boolean {
@@ -55,7 +54,7 @@ function placeOf({ id, frame }: Operation): string {
   return ` (operation ${Number(at) + 1} of ${name ? `'${name}'` : 'a function without a name'})`
 }
 
-function rootOf(frame: Frame): Frame {
+function rootOf(frame: Caller): Caller {
   return frame.facts.parent ? rootOf(frame.facts.parent) : frame
 }
 

@@ -8,10 +8,9 @@
 // L3. While one is due or unanswered nothing is handed over.
 
 import type { PromiseRecord } from '@resonatehq/protocol'
-import type { Call, Reply } from '../transport/transport.ts'
+import type { Call, Reply, Transport } from '../transport/transport.ts'
 import { type Arrival, ELSEWHERE, rankOf, SLEEP } from './arrivals.ts'
 import type { Operation } from './operations.ts'
-import type { Host } from './worker.ts'
 
 /** Ids in one request. */
 const CHECK_MAX = 1_000
@@ -24,9 +23,18 @@ const WATCH_AFTER_MS = 50
 /** How often what is watched is looked at although nobody told anything, ms. */
 const LOOK_AGAIN_MS = 30_000
 
+/** Who is told when a promise is settled that it asked to be told of. */
+export interface Watcher {
+  toldOf(id: string): void
+}
+
 /** What it needs of its execution. */
 export interface Asker {
-  readonly host: Host
+  readonly host: {
+    readonly transport: Transport
+    watch(id: string, watcher: Watcher): void
+    unwatch(id: string, watcher: Watcher): void
+  }
   /** The task is in hand, and a function of it runs. */
   readonly isBusy: boolean
   /** The last instant among the results that wait to be handed over. */
@@ -48,7 +56,7 @@ export interface Look {
   readonly until: number
 }
 
-export class Elsewhere {
+export class Elsewhere implements Watcher {
   readonly #asker: Asker
   readonly #all = new Set<Operation>()
   /** What was settled until then, server time, and is waited for, has been seen. */

@@ -25,19 +25,20 @@ import {
   type TaskRecord,
   type Value,
 } from '@resonatehq/protocol'
-import { isTraced, type Span, type SpanStart, type TraceHeaders, withTrace } from '../tracing.ts'
-import type { Call, Reply } from '../transport/transport.ts'
+import type { Logger } from '../log.ts'
+import { isTraced, type Span, type SpanStart, type TraceHeaders, type Tracing, withTrace } from '../tracing.ts'
+import type { Call, Reply, Transport } from '../transport/transport.ts'
 import { Arrivals, ELSEWHERE, rankOf } from './arrivals.ts'
-import { chain, isPrimitive, isThenable } from './codec.ts'
+import { type Codec, chain, isPrimitive, isThenable } from './codec.ts'
 import { divergence, isSame } from './divergence.ts'
 import { drive } from './drive.ts'
-import { type Asker, Elsewhere } from './elsewhere.ts'
+import { type Asker, Elsewhere, type Watcher } from './elsewhere.ts'
 import { errors, messageOf, PromiseCanceledError, PromiseTimedoutError, ResonateError } from './errors.ts'
 import { Frame } from './frame.ts'
-import { joinId, type LocalCall, type Operation, type Outcome } from './operations.ts'
-import type { Registered } from './registry.ts'
+import { type Caller, joinId, type LocalCall, type Operation, type Outcome } from './operations.ts'
+import type { Registered, Registry } from './registry.ts'
 import { decodeRetry, isFinal, type RetryPolicy } from './retry.ts'
-import type { Host } from './worker.ts'
+import type { Turn } from './turn.ts'
 
 /** What is told of an error that is too large to be told whole, characters. */
 const BRIEF_CHARS = 1_000
@@ -49,6 +50,37 @@ const AWAITED_MAX = 10_000
 const AHEAD_CHARS_MAX = 16_384
 /** Functions that call each other within one stack; past it the next begins on a stack of its own. */
 const STACKED_MAX = 50
+
+/** What an execution needs of the process it runs in. */
+export interface Host {
+  readonly pid: string
+  readonly ttl: number
+  readonly transport: Transport
+  readonly codec: Codec
+  readonly registry: Registry
+  readonly logger: Logger
+  readonly turn: Turn
+  /** Absent: no traces are kept. */
+  readonly tracing: Tracing | undefined
+  /** How plain functions are retried where nothing else is said. */
+  readonly retryPolicy: RetryPolicy
+  now(): number
+  timer(delayMs: number, fn: () => void): () => void
+  /** 0 ≤ x < 1. */
+  readonly random: () => number
+  uuid(): string
+  contextOf(frame: Frame): unknown
+  /** Sends what has no answer that anyone waits for. */
+  tell(call: Call): void
+  unregistered(execution: Execution, name: string, version: number): void
+  suspended(execution: Execution): void
+  resumed(execution: Execution): void
+  ended(execution: Execution, ending: Ending): void
+  /** A function has run for this long, ms, without beginning anything durable. */
+  still(frame: Frame, ms: number): void
+  watch(id: string, watcher: Watcher): void
+  unwatch(id: string, watcher: Watcher): void
+}
 
 export type ExecutionState = 'active' | 'suspending' | 'suspended' | 'resuming' | 'over'
 
@@ -75,7 +107,7 @@ interface Running {
   readonly id: string
   readonly parentId: string
   readonly operation: Operation | undefined
-  readonly parent: Frame | undefined
+  readonly parent: Caller | undefined
   readonly done: (outcome: Outcome) => void
 }
 
@@ -238,7 +270,7 @@ export class Execution {
   }
 
   /** What is above the operations of a function: its own span, or that of the pass. */
-  #spanOf(frame: Frame): Span | undefined {
+  #spanOf(frame: Caller): Span | undefined {
     return frame.facts.parent ? frame.span : this.#span
   }
 

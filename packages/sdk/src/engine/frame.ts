@@ -4,25 +4,29 @@
 // F2. It is joined when it has ended and every attached operation that it started is settled.
 
 import type { Span } from '../tracing.ts'
-import { PromiseTimedoutError } from './errors.ts'
-import type { Execution } from './execution.ts'
-import { childId, type Operation } from './operations.ts'
+import { PromiseTimedoutError, type ResonateError } from './errors.ts'
+import { type Caller, type CallerFacts, childId, type Operation } from './operations.ts'
 
-export interface FrameFacts {
-  readonly id: string
-  readonly parentId: string
-  readonly name: string
-  readonly version: number
+/** The execution that it is part of, as it knows it. */
+export interface Executor {
+  readonly originId: string
+  readonly branchId: string
   readonly timeoutAt: number
-  readonly attempt: number
-  /** The operation that this call is; absent for the function of the task itself. */
-  readonly operation?: Operation
-  readonly parent?: Frame
+  /** Aborted when the work is no longer wanted. */
+  readonly abort: AbortController
+  readonly host: { now(): number; timer(delayMs: number, fn: () => void): () => void }
+  /** Frames that run: neither ended nor waiting for an operation of theirs. */
+  busy: number
+  /** Where the next operation stands in order. */
+  nextOrder(): number
+  startOperation(operation: Operation): void
+  /** The function asked for the end of this pass. */
+  die(error: ResonateError): void
 }
 
-export class Frame {
-  readonly execution: Execution
-  readonly facts: FrameFacts
+export class Frame implements Caller {
+  readonly execution: Executor
+  readonly facts: CallerFacts
   /** Its operations start when they are waited for: it is a generator. */
   isLazy = false
   /** Of a step, where traces are kept. */
@@ -39,7 +43,7 @@ export class Frame {
   /** Where its deadline is earlier than the task's and it has asked for a signal; and what lets go of both. */
   #own: { readonly signal: AbortSignal; readonly release: () => void } | undefined
 
-  constructor(execution: Execution, facts: FrameFacts) {
+  constructor(execution: Executor, facts: CallerFacts) {
     this.execution = execution
     this.facts = facts
     execution.busy += 1

@@ -5,11 +5,41 @@
 // O3. Nobody waits: no native promise exists, so a failure that is not looked at is not an unhandled rejection.
 
 import { idProblem, type Tags } from '@resonatehq/protocol'
-import type { Frame } from './frame.ts'
+import type { Span } from '../tracing.ts'
 import type { AnyFunction } from './registry.ts'
 import type { ErrorClass, RetryPolicy } from './retry.ts'
 
 export type Outcome = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly error: unknown }
+
+/** Which call of which function it is that runs here. */
+export interface CallerFacts {
+  readonly id: string
+  readonly parentId: string
+  readonly name: string
+  readonly version: number
+  readonly timeoutAt: number
+  readonly attempt: number
+  /** The operation that this call is; absent for the function of the task itself. */
+  readonly operation?: Operation
+  readonly parent?: Caller
+}
+
+/** The function that an operation belongs to, as the operation knows it. */
+export interface Caller {
+  readonly facts: CallerFacts
+  readonly execution: { startOperation(operation: Operation): void }
+  readonly isDone: boolean
+  /** Nothing of it, nor of its callers, was tried before. */
+  readonly isFirstTry: boolean
+  /** How deep below the function of the task. */
+  readonly depth: number
+  readonly span: Span | undefined
+  /** It waits for one more of its operations, or for one less. */
+  wait(): void
+  wake(): void
+  childStarted(): void
+  childSettled(): void
+}
 
 /** A function of this process, run as a step or as a whole workflow. */
 export interface LocalCall {
@@ -47,7 +77,7 @@ export type Yielding = 'result' | 'future'
 
 export class Operation<T = unknown> implements Promise<T> {
   readonly id: string
-  readonly frame: Frame
+  readonly frame: Caller
   readonly call: OperationCall
   readonly yielding: Yielding
   /** Its place among the operations of its execution. */
@@ -64,7 +94,7 @@ export class Operation<T = unknown> implements Promise<T> {
 
   readonly [Symbol.toStringTag] = 'DurablePromise'
 
-  constructor(id: string, frame: Frame, call: OperationCall, yielding: Yielding, order: number) {
+  constructor(id: string, frame: Caller, call: OperationCall, yielding: Yielding, order: number) {
     this.id = id
     this.frame = frame
     this.call = call

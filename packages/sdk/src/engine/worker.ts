@@ -10,49 +10,14 @@ import type { Tracing } from '../tracing.ts'
 import type { Call, Reply, Transport } from '../transport/transport.ts'
 import { cancelForgotten } from './cancel.ts'
 import type { Codec } from './codec.ts'
+import type { Watcher } from './elsewhere.ts'
 import { errors } from './errors.ts'
-import { type Ending, Execution, type ExecutionClaim } from './execution.ts'
+import { type Ending, Execution, type ExecutionClaim, type Host } from './execution.ts'
 import type { Frame } from './frame.ts'
 import { Heartbeat, type Held } from './heartbeat.ts'
 import type { Registry } from './registry.ts'
 import type { RetryPolicy } from './retry.ts'
 import { Turn } from './turn.ts'
-
-/** What an execution needs of the process it runs in. */
-export interface Host {
-  readonly pid: string
-  readonly ttl: number
-  readonly transport: Transport
-  readonly codec: Codec
-  readonly registry: Registry
-  readonly logger: Logger
-  readonly turn: Turn
-  /** Absent: no traces are kept. */
-  readonly tracing: Tracing | undefined
-  /** How plain functions are retried where nothing else is said. */
-  readonly retryPolicy: RetryPolicy
-  now(): number
-  timer(delayMs: number, fn: () => void): () => void
-  /** 0 ≤ x < 1. */
-  readonly random: () => number
-  uuid(): string
-  contextOf(frame: Frame): unknown
-  /** Sends what has no answer that anyone waits for. */
-  tell(call: Call): void
-  unregistered(execution: Execution, name: string, version: number): void
-  suspended(execution: Execution): void
-  resumed(execution: Execution): void
-  ended(execution: Execution, ending: Ending): void
-  /** A function has run for this long, ms, without beginning anything durable. */
-  still(frame: Frame, ms: number): void
-  watch(id: string, watcher: Watcher): void
-  unwatch(id: string, watcher: Watcher): void
-}
-
-/** Who is told when a promise is settled that it asked to be told of. */
-export interface Watcher {
-  toldOf(id: string): void
-}
 
 export interface WorkerOptions {
   readonly pid: string
