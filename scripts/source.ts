@@ -11,8 +11,6 @@ export interface Source {
 
 export interface Import {
   readonly specifier: string
-  /** Gone once types are erased. */
-  readonly typeOnly: boolean
   /** `import(…)`. */
   readonly dynamic: boolean
   /** From the keyword to the specifier. */
@@ -37,15 +35,13 @@ export function importsOf(source: Source): Import[] {
     return source.text.slice(end - length, end)
   }
   const statics = [...source.code.matchAll(STATIC)].map((match) => ({
-    specifier: read(match, match[3]?.length ?? 0),
-    typeOnly: match[1] !== undefined,
+    specifier: read(match, match[2]?.length ?? 0),
     dynamic: false,
     clause: match[0],
     offset: match.index,
   }))
   const dynamics = [...source.code.matchAll(DYNAMIC)].map((match) => ({
     specifier: read(match, match[2]?.length ?? 0),
-    typeOnly: false,
     dynamic: true,
     clause: match[0],
     offset: match.index,

@@ -247,7 +247,7 @@ function neighbours(source: Source): string[] {
   return relative.filter((path) => path.startsWith('.')).map((path) => resolve(source, path))
 }
 
-/** Files that import each other, once types are erased, run in an order that nobody chose. */
+/** Files that import each other, types alone included, cannot be understood one after the other. */
 function importCircles({ sources }: Repository): Finding[] {
   const shipped = new Map(sources.filter(isShipped).map((source) => [source.path, source]))
   const done = new Set<string>()
@@ -260,7 +260,7 @@ function importCircles({ sources }: Repository): Finding[] {
     }
     if (done.has(source.path)) return
     done.add(source.path)
-    for (const path of runtimeNeighbours(source)) {
+    for (const path of imports(source)) {
       const next = shipped.get(path)
       if (next !== undefined) visit(next, [...trail, source.path])
     }
@@ -269,9 +269,9 @@ function importCircles({ sources }: Repository): Finding[] {
   return findings
 }
 
-function runtimeNeighbours(source: Source): string[] {
+function imports(source: Source): string[] {
   return importsOf(source)
-    .filter(({ specifier, typeOnly, dynamic }) => specifier.startsWith('.') && !typeOnly && !dynamic)
+    .filter(({ specifier, dynamic }) => specifier.startsWith('.') && !dynamic)
     .map(({ specifier }) => resolve(source, specifier))
 }
 
