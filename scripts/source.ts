@@ -26,7 +26,7 @@ export function lineOf(source: Source, offset: number): number {
   return source.text.slice(0, offset).split('\n').length
 }
 
-const STATIC = /\b(?:import|export)\b(\s+type\b)?(?:[\w\s{},*$]*?\bfrom\s*|\s*)(["'])( *)\2/g
+const STATIC = /\b(?:import|export)\b(?:[\w\s{},*$]*?\bfrom\s*|\s*)(["'])( *)\1/g
 const DYNAMIC = /\bimport\s*\(\s*(["'])( *)\1/g
 
 export function importsOf(source: Source): Import[] {
