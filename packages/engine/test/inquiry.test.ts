@@ -7,6 +7,7 @@ import {
   type Answer,
   DEFAULT_CONFIG,
   type Explanation,
+  explainStep,
   type GroupRecord,
   type WorkerRecord,
 } from '@resonatehq/protocol'
@@ -191,6 +192,18 @@ test('halted: by whom and why, as far as that was said', async (t) => {
     'a is halted for 3m: "late"; it goes on when somebody continues it',
     'a is halted for 3m by ann@laptop: it goes on when somebody continues it',
   ])
+})
+
+test('what was said of an earlier halt is not told of one by an older program, which leaves it where it is', async (t) => {
+  const bench = await open(t)
+  await bench.create('a')
+  await bench.ask({ kind: 'task.halt', data: { id: 'a', by: 'ann' } })
+  const [pair] = await bench.store.pairs({ ids: ['a'] })
+  assert.ok(pair?.task)
+  const facts = { awaited: [], workers: [], now: START + 5, config: DEFAULT_CONFIG, promise: pair.promise }
+  assert.match(explainStep({ ...facts, task: pair.task }).text, /by ann/)
+  const { text } = explainStep({ ...facts, task: { ...pair.task, sinceAt: START + 2 } })
+  assert.equal(text, 'is halted for 3ms: it goes on when somebody continues it')
 })
 
 test('halted by the server, which has counted what went wrong, and says so in its log', async (t) => {

@@ -74,7 +74,7 @@ function task(id: string, n: number): TaskRow {
   const lease = held
     ? { state: 'acquired', ttl: 5, pid: 'w', version: 1 }
     : { state: 'pending', ttl: null, pid: null, version: 0 }
-  const halt = n % 4 === 1 ? { by: 'ann', reason: 'é"' } : null
+  const halt = n % 4 === 1 ? { at: n, by: 'ann', reason: 'é"' } : null
   const counts = { awaits: null, halt, resumes: 0, lost: 0, released: 0, offeredAt: null }
   const places = { address: 'poll://any@g', queue: 'poll://any@g', worker: held ? 'w' : null }
   return {

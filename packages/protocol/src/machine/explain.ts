@@ -88,7 +88,8 @@ function suspendedReason({ awaited, now }: Facts, task: TaskRow): Reason {
 function haltedReason(facts: Facts, task: TaskRow): Reason {
   const address = parseAddress(task.address)
   const missing = address === null || address.kind === 'push' ? null : missingFunction(facts, takersOf(facts, address))
-  return { kind: 'halted', since: task.sinceAt, ...task.halt, ...(missing && { missing }) }
+  const { at = null, ...said } = task.halt ?? {}
+  return { kind: 'halted', since: task.sinceAt, ...(at === task.sinceAt && said), ...(missing && { missing }) }
 }
 
 function pendingReason(facts: Facts, task: TaskRow): Reason {

@@ -60,6 +60,8 @@ export interface TaskRow {
 
 /** For people: nothing is decided on it. */
 export interface Halt {
+  /** When: `sinceAt`, or it is of an earlier halt, and a program that knows nothing of it has halted the task since. */
+  readonly at: number
   readonly by?: string
   readonly reason?: string
 }

@@ -203,7 +203,7 @@ function haltHeld(env: Env, data: Data<'task.halt'> & { readonly version: number
   return ok({}, [{ kind: 'task', row: halted(held.task, env.now, data) }])
 }
 
-function halted(task: TaskRow, now: number, { by, reason }: Halt): TaskRow {
+function halted(task: TaskRow, now: number, { by, reason }: Omit<Halt, 'at'>): TaskRow {
   return {
     ...task,
     state: 'halted',
@@ -214,7 +214,7 @@ function halted(task: TaskRow, now: number, { by, reason }: Halt): TaskRow {
     offeredAt: null,
     worker: null,
     awaits: null,
-    halt: by || reason ? { ...(by && { by }), ...(reason && { reason }) } : null,
+    halt: by || reason ? { at: now, ...(by && { by }), ...(reason && { reason }) } : null,
   }
 }
 
