@@ -4,8 +4,9 @@
 
 import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
+import { registerHooks } from 'node:module'
 import { test } from 'node:test'
-import { EXAMPLES } from './examples/all.ts'
+import { EXAMPLES, type Example } from './examples/all.ts'
 import { type Strike, simulate } from './examples/simulation.ts'
 
 for (const example of EXAMPLES) {
@@ -25,6 +26,23 @@ for (const example of EXAMPLES) {
     }
   })
 }
+
+test('effects that are no steps happen again, and are found', async (t) => {
+  const careless = registerHooks({
+    load(url, context, next) {
+      const loaded = next(url, context)
+      if (!url.includes('/examples/demo/worker.ts')) return loaded
+      const source = String(loaded.source).replace('ctx.run(act, orderId, step)', 'act(ctx as never, orderId, step)')
+      return { ...loaded, source }
+    },
+  })
+  t.after(() => careless.deregister())
+  const demo = EXAMPLES.find(({ name }) => name === 'demo') as Example
+  const { requests, faults } = await simulate(t, demo)
+  assert.deepEqual(faults, [])
+  const struck = await simulate(t, demo, { request: requests, when: 'before' })
+  assert.match(struck.faults.join('\n'), /order \d ran reserve again after ship had begun/)
+})
 
 test('no example is left out', () => {
   const folders = readdirSync(new URL('../../../examples/', import.meta.url), { withFileTypes: true })
