@@ -2,8 +2,12 @@
 // A language whose SDK is not installed is skipped, and the skip says how to get it.
 
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { Resonate } from '@resonatehq/sdk/async'
+import { issuerOf, sign } from '../../../server/test/tokens.ts'
 import { CLI, Process, ServerProcess, until } from '../processes.ts'
 import { Wire } from '../wire.ts'
 import { type Language, python, rust, typescript } from './languages.ts'
@@ -15,13 +19,15 @@ const VALUE = { list: [1, null, 2.5, 'ü☃'], exact: Number.MAX_SAFE_INTEGER, f
 /** Short, so that a worker's work is soon free when it is killed. */
 const TTL = '1500'
 
+const issuer = issuerOf('ES256')
+
 /** A server, and a client of ours that calls functions by name. */
-async function open(t: TestContext) {
+async function open(t: TestContext, { flags = [] as string[], token = '' } = {}) {
   const clients: Resonate[] = []
   // Registered before the server's end, so that no client looks for a server that is gone.
   t.after(() => Promise.all(clients.map((client) => client.stop())))
-  const server = await ServerProcess.start(t)
-  const client = new Resonate({ url: server.url, group: 'callers' })
+  const server = await ServerProcess.start(t, ...flags)
+  const client = new Resonate({ url: server.url, group: 'acme.callers', ...(token === '' ? {} : { token }) })
   clients.push(client)
   const call = async (id: string, target: string, func: string, ...args: unknown[]): Promise<unknown> =>
     (await client.rpc(id, func, ...args, client.options({ target }))).result()
@@ -42,8 +48,8 @@ async function worker(t: TestContext, server: ServerProcess, language: Language,
 }
 
 /** What a program of a language prints that calls one function, in a process of its own. */
-async function called(t: TestContext, server: ServerProcess, language: Language, mode: string, id: string) {
-  const caller = start(t, server, language, { args: [mode, id, 'hello', '"caller"'] })
+async function called(t: TestContext, server: ServerProcess, language: Language, mode: string, id: string, env = {}) {
+  const caller = start(t, server, language, { env, args: [mode, id, 'hello', '"caller"'] })
   const line = await caller.says('result ')
   assert.equal(await caller.exited, 0, caller.lines.join('\n'))
   return JSON.parse(line.slice('result '.length))
@@ -99,6 +105,21 @@ for (const language of PUBLISHED) {
       heir.lines.filter((line) => line.startsWith('step')),
       ['step second', 'step third'],
     )
+  })
+
+  test(`${title}: with a token it works where its token allows, and nowhere else`, { skip }, async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'resonate-polyglot-'))
+    t.after(() => rmSync(folder, { recursive: true, force: true }))
+    const key = join(folder, 'public.pem')
+    writeFileSync(key, issuer.pem)
+    const token = await sign(issuer, { sub: 'worker', role: 'worker', prefix: 'acme' }, { now: Date.now() })
+    const { server, call } = await open(t, { flags: ['--auth-publickey', key], token })
+    const env = { RESONATE_TOKEN: token, GROUP: 'acme.workers' }
+    await worker(t, server, language, env)
+    assert.equal(await call('acme.squares', 'acme.workers', 'fan_out', 4), 14)
+    assert.equal(await called(t, server, language, 'rpc', 'acme.greeting', env), `hello caller, from ${name}`)
+    const foreign = start(t, server, language, { env, args: ['rpc', 'other.greeting', 'hello', '"caller"'] })
+    await foreign.says('403')
   })
 
   test(`${title}: the server is killed while a workflow sleeps, and its worker comes back`, { skip }, async (t) => {

@@ -82,7 +82,8 @@ async def fail(ctx: Context, why: str) -> None:
 
 async def main(args: list[str]) -> None:
     # A caller has a group of its own, so that nobody hands it the work of the group that it calls.
-    resonate = Resonate(url=URL, group=f"{GROUP}-callers" if args else GROUP, ttl=TTL)
+    own = f"{GROUP}.callers" if args else GROUP
+    resonate = Resonate(url=URL, group=own, ttl=TTL, token=os.environ.get("RESONATE_TOKEN"))
     for func in (hello, echo, square, fan_out, nap, approval, step, journey, ask, leave, misfortune, fail):
         resonate.register(func)
     if not args:

@@ -123,11 +123,12 @@ async fn call(resonate: &Resonate, mode: &str, id: &str, func: &str, args: Vec<V
 async fn main() -> Result<()> {
     let args: Vec<String> = env::args().skip(1).collect();
     // A caller has a group of its own, so that nobody hands it the work of the group that it calls.
-    let own = if args.is_empty() { group() } else { group() + "-callers" };
+    let own = if args.is_empty() { group() } else { group() + ".callers" };
     let resonate = Resonate::new(ResonateConfig {
         url: Some(setting("RESONATE_URL", "http://localhost:8001")),
         group: Some(own),
         ttl: setting("TTL", "60000").parse().ok(),
+        token: env::var("RESONATE_TOKEN").ok(),
         ..Default::default()
     });
     register(&resonate)?;
