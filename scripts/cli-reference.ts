@@ -63,5 +63,6 @@ const io: Io = {
   randomId: () => '',
   onStopSignal: () => () => {},
   onReloadSignal: () => {},
+  outliveOutput: () => {},
   exit: () => {},
 }

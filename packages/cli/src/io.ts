@@ -38,6 +38,8 @@ export interface Io {
   onReloadSignal(fn: () => void): void
   /** Ends the process at once, whatever it was doing. */
   exit(code: number): void
+  /** From now on the process goes on when what it prints cannot be written: its reader is gone, or the disk is full. */
+  outliveOutput(): void
 }
 
 /** Waits `delayMs`, or until `signal` aborts. */

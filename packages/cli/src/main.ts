@@ -5,8 +5,12 @@ import { randomUUID } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { hostname, userInfo } from 'node:os'
 import { resolve } from 'node:path'
+import { EXIT } from './exit.ts'
 import type { Io } from './io.ts'
 import { run } from './program.ts'
+
+/** What cannot be printed is lost, and the process goes on. */
+let isOutlived = false
 
 const io: Io = {
   stdout: sink(process.stdout),
@@ -29,6 +33,9 @@ const io: Io = {
   },
   onReloadSignal: (fn) => void process.on('SIGHUP', fn),
   exit: (code) => process.exit(code),
+  outliveOutput() {
+    isOutlived = true
+  },
 }
 
 /** A container's user may have a number and no name. */
@@ -49,10 +56,14 @@ function sink(stream: NodeJS.WriteStream) {
   }
 }
 
-// A reader that has seen enough, `| head` for example, is no error.
-process.stdout.on('error', (fault: NodeJS.ErrnoException) => {
-  if (fault.code === 'EPIPE') process.exit(0)
-  throw fault
-})
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', ({ code, message }: NodeJS.ErrnoException) => {
+    if (isOutlived) return
+    // A reader that has seen enough, `| head` for example, is no error.
+    if (code === 'EPIPE') process.exit(EXIT.ok)
+    if (stream === process.stdout) process.stderr.write(`Error: the output cannot be written: ${message}\n`)
+    process.exit(EXIT.failed)
+  })
+}
 
 process.exitCode = await run(process.argv.slice(2), io)

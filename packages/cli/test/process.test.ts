@@ -3,13 +3,16 @@
 
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { once } from 'node:events'
+import { closeSync, existsSync, mkdtempSync, openSync, rmSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 
 const BIN = join(import.meta.dirname, '../bin/resonate.js')
+/** The server without the command line, as images run it. */
+const SERVER = join(import.meta.dirname, '../../server/src/main.ts')
 const folder = mkdtempSync(join(tmpdir(), 'resonate-cli-'))
 after(() => rmSync(folder, { recursive: true }))
 
@@ -83,6 +86,58 @@ test('a server says where it is, answers commands, and exits 0 on the first sign
   assert.deepEqual([missing.code, missing.stdout], [1, ''])
   server.child.kill('SIGTERM')
   assert.equal(await server.ended, 0)
+})
+
+test('a server outlives the reader of what it prints', async () => {
+  const server = start([...DEV, '--level', 'debug'])
+  const [, url = ''] = await server.says(RUNNING)
+  server.child.stdout?.destroy()
+  server.child.stderr?.destroy()
+  for (const id of ['a', 'b']) {
+    const { code, stderr } = await run('promises', 'create', id, '--timeout', '1h', '--server', url)
+    assert.equal(code, 0, stderr)
+  }
+  const exited = once(server.child, 'exit')
+  server.child.kill('SIGTERM')
+  assert.deepEqual(await exited, [0, null])
+})
+
+const FULL = '/dev/full'
+const skip = existsSync(FULL) ? false : `there is no ${FULL} here`
+
+test('a server goes on while the disk is full that it prints to', { skip }, async (t) => {
+  const port = `${await freePort()}`
+  const flags = ['--server-port', port, '--server-bind', '127.0.0.1', '--observability-metrics-port', '0']
+  for (const entry of [[BIN, 'dev'], [SERVER]]) {
+    const full = openSync(FULL, 'w')
+    const env = { ...process.env, RESONATE_STORAGE__TYPE: 'memory', RESONATE_LEVEL: 'debug' }
+    const child = spawn(process.execPath, [...entry, ...flags], { cwd: folder, env, stdio: ['ignore', full, 'ignore'] })
+    closeSync(full)
+    t.after(() => child.kill('SIGKILL'))
+    const exited = once(child, 'exit')
+    while (
+      !(await fetch(`http://127.0.0.1:${port}/ready`).then(
+        ({ ok }) => ok,
+        () => false,
+      ))
+    ) {
+      assert.equal(child.exitCode, null, `${entry} has ended`)
+    }
+    child.kill('SIGTERM')
+    assert.deepEqual(await exited, [0, null])
+  }
+})
+
+test('a command whose output cannot be written says so, and exits 1', { skip }, async () => {
+  const full = openSync(FULL, 'w')
+  const child = spawn(process.execPath, [BIN, '--version'], { stdio: ['ignore', full, 'pipe'] })
+  closeSync(full)
+  let stderr = ''
+  child.stderr?.on('data', (chunk) => {
+    stderr += chunk
+  })
+  assert.deepEqual(await once(child, 'close'), [1, null])
+  assert.equal(stderr, 'Error: the output cannot be written: ENOSPC: no space left on device, write\n')
 })
 
 test('every command that the server suggests works', async () => {

@@ -93,6 +93,7 @@ export function createWorld(options: WorldOptions = {}) {
       return () => stopHandlers.delete(fn)
     },
     onReloadSignal: () => {},
+    outliveOutput: () => {},
     exit: (code) => exits.push(code),
   }
 

@@ -14,6 +14,9 @@ import { VERSION } from './version.ts'
 
 const FILE = 'resonate.toml'
 
+// A server outlives the reader of its log, and the disk that this is written to.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
+
 await main(process.argv.slice(2))
 
 async function main(args: readonly string[]): Promise<void> {
@@ -34,6 +37,7 @@ async function main(args: readonly string[]): Promise<void> {
     levels: config['observability.log_levels'],
     format: config['observability.log_format'],
     fields,
+    write: (line) => void process.stdout.write(line),
   })
   const parts = { platform: nodePlatform(), logger, node: process.versions.node }
   const isPrimary = config['server.processes'] > 1 && child === null

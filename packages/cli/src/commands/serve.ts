@@ -79,6 +79,7 @@ async function serve(io: Io, flags: Flags): Promise<void> {
     storageText,
   } = await import('@resonatehq/server')
   const config = await configure(io, flags)
+  io.outliveOutput()
   const child = childProcess()
   const format = config['observability.log_format']
   const logger = createLogger({
