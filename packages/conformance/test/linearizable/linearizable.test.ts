@@ -83,6 +83,17 @@ test('a call without an answer may have happened, early or late, or never', () =
   accepts(created, op(2, 0, settle('resolved'), null), op(5, 6, get, PENDING), op(20, 21, get, RESOLVED))
 })
 
+test('a timeout may have passed that no answer has shown, and none before it', () => {
+  const action = { kind: 'promise.create' as const, data: { ...CREATE_DATA, timeoutAt: T + 10, tags: TARGET } }
+  const createClaimed: Request<MachineKind> = { kind: 'task.create', data: { pid: 'a', ttl: 1_000, action } }
+  const getTask: Request<MachineKind> = { kind: 'task.get', data: { id: 'p' } }
+  for (const [request, version] of [[action, 0] as const, [createClaimed, 1] as const]) {
+    const over = { task: { id: 'p', state: 'fulfilled', version, resumes: 0 } }
+    accepts(op(0, 0, request, null), op(5, 15, getTask, over))
+    rejects(op(0, 0, request, null), op(5, 9, getTask, over))
+  }
+})
+
 test('a stale read is found', () => {
   rejects(op(0, 1, create, PENDING), op(9, 11, settle('resolved'), RESOLVED), op(12, 13, get, PENDING))
 })

@@ -149,14 +149,19 @@ function clockReadings(
   return [...new Set([fromAt, ...later])].sort((a, b) => a - b)
 }
 
-/** Every instant of a promise's life that anybody was shown. */
+/** Every instant of a promise's life that anybody was shown, or asked for and was never answered. */
 function instantsOf(id: string, parts: readonly Part[]): number[] {
-  const instants = new Set<number>()
+  const instants = new Set<number>(parts.flatMap(({ request }) => timeoutIn(request)))
   for (const record of parts.flatMap(({ operation }) => recordsIn(operation.answer))) {
     if (record.id !== id) continue
     for (const at of [record.createdAt, record.settledAt, record.timeoutAt]) if (at !== undefined) instants.add(at)
   }
   return [...instants]
+}
+
+function timeoutIn(request: Part['request']): number[] {
+  if (request.kind === 'promise.create') return [request.data.timeoutAt]
+  return request.kind === 'task.create' ? [request.data.action.data.timeoutAt] : []
 }
 
 /** How a history fails, for people: the longest order, its end in full, and what could not come next. */
