@@ -144,7 +144,7 @@ test('why something waits is followed from where it was asked, and who waits for
   await ok('promises', 'create', 'e1:0', '--timeout', '1h', '--tags', JSON.stringify(child))
   assert.match(
     await shown('explain', 'e1:0'),
-    /^🟡 e1:0 is a step of "e1", .*\n└── 🟡 e1 \(ship\) has been ready for \d+ms: no worker is connected in group "nobody" \(no worker is connected at all\)\n$/,
+    /^🟡 e1:0 is a step of "e1", .*\n└── 🟡 e1 \(ship\) has been ready for \d+ms: no worker is connected in group "nobody" \(no worker is connected at all\)\ne1:0 times out in .*\.\n$/,
   )
   await refused(404, 'explain', 'none')
   const { groups } = await ok('groups')

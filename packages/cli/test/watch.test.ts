@@ -13,6 +13,7 @@ const explanation: Explanation = {
     {
       id: 'order-42',
       state: 'pending',
+      timeoutAt: START + 7_200_000,
       task: 'suspended',
       func: 'processOrder',
       reason: { kind: 'suspended', since: START, count: 1, examined: 1, on: 'order-42:1' },
@@ -21,6 +22,7 @@ const explanation: Explanation = {
     {
       id: 'order-42:1',
       state: 'pending',
+      timeoutAt: START + 60_000,
       task: 'pending',
       reason: { kind: 'no_worker', group: 'mail', since: START, connected: ['web'] },
       text: 'has been ready for 3m: no worker is connected in group "mail" (connected is "web")',
@@ -64,6 +66,7 @@ test('explain lays the reasons out, one below the other', async () => {
     [
       '🟡 order-42 (processOrder) waits for "order-42:1", suspended for 3m',
       '└── 🟡 order-42:1 has been ready for 3m: no worker is connected in group "mail" (connected is "web")',
+      'order-42 times out in 2h.',
       '',
     ].join('\n'),
   )

@@ -88,6 +88,8 @@ export interface PushTrouble {
 export interface ExplainStep {
   readonly id: string
   readonly state: PromiseState
+  /** Its deadline. */
+  readonly timeoutAt: number
   readonly task?: TaskState
   /** What it calls, where that can be read. */
   readonly func?: string

@@ -1,9 +1,10 @@
 // `resonate explain ID`: why an execution does not go on, followed through what it waits for. The server finds the reasons
 // and says them; here they are only laid out, one below the other.
 
-import type { Explanation } from '@resonatehq/protocol'
+import type { ExplainStep, Explanation } from '@resonatehq/protocol'
 import { Command } from 'commander'
 import { stateIcon } from '../describe.ts'
+import { formatDuration } from '../duration.ts'
 import { example } from '../help.ts'
 import type { Io } from '../io.ts'
 import { printable } from '../output.ts'
@@ -21,7 +22,7 @@ export function explainCommand(io: Io): Command {
     })
 }
 
-export function explanationText({ steps, isCircular, isCut }: Explanation): string {
+export function explanationText({ at, steps, isCircular, isCut }: Explanation): string {
   const lines = steps.map(({ id, state, func, text }, depth) => {
     const lead = depth === 0 ? '' : `${'    '.repeat(depth - 1)}└── `
     const name = func === undefined ? id : `${id} (${func})`
@@ -29,5 +30,15 @@ export function explanationText({ steps, isCircular, isCut }: Explanation): stri
   })
   if (isCircular) lines.push('They wait for each other in a circle: one of them has to be settled by hand.')
   if (isCut) lines.push('There is more below that is not shown: ask for the last of these.')
+  const deadline = steps[0] && deadlineText(steps[0], at)
+  if (deadline) lines.push(deadline)
   return lines.join('\n')
+}
+
+/** Of what was asked for, where nothing has said it yet. */
+function deadlineText({ id, state, timeoutAt, reason }: ExplainStep, at: number): string | undefined {
+  const isTold = reason.kind === 'unowned' || reason.kind === 'sleeping'
+  if (state !== 'pending' || isTold) return undefined
+  const when = timeoutAt >= Number.MAX_SAFE_INTEGER ? 'never' : `in ${formatDuration(timeoutAt - at)}`
+  return `${printable(id)} times out ${when}.`
 }

@@ -40,6 +40,7 @@ export function explainStep(facts: Facts): ExplainStep {
   return {
     id: promise.id,
     state: promise.state,
+    timeoutAt: promise.timeoutAt,
     ...(task && { task: task.state }),
     ...(called && { func: called.func }),
     reason,
