@@ -268,6 +268,7 @@ class StoreEngine implements Engine {
 
   #decide(requests: readonly Request<MachineKind>[], now: number | undefined): Promise<Answer[]> {
     if (this.#lane.isFull) return Promise.resolve(requests.map(() => TOO_BUSY))
+    for (const { kind, data } of requests) if (kind === 'task.acquire') this.#placement.heard(data.pid)
     return new Promise((resolve) => {
       const answers: Answer[] = []
       const answer = (given: Answer) => {
@@ -638,7 +639,7 @@ const TOO_BUSY: Answer = { status: 503, data: 'too many requests are waiting for
 
 const NO_RETENTION: Answer = {
   status: 400,
-  data: 'data.ageMs must be given: this server keeps settled promises for ever (promises.retention is 0)',
+  data: 'data.ageMs must be given (--age on the command line): this server keeps settled promises for ever (promises.retention is 0)',
 }
 const BAD_CURSOR: Answer = { status: 400, data: 'data.cursor must be one that retention.preview answered' }
 const NO_BACKUP: Answer = {

@@ -1,6 +1,6 @@
 // Which worker gets which ready task. In memory: the workers connected to this server, and how many tasks each has in hand.
 // P1. A worker never gets more than its capacity; an offer that has lapsed is in nobody's hands. P2. Among those with room the one with the fewest tasks in hand is
-// chosen, ties in turn; a worker that let an offer lapse goes last until it is heard from. P3. `any@group/pid`, and the
+// chosen, ties in turn; a worker that let an offer lapse goes last until it asks for one, be it too late. P3. `any@group/pid`, and the
 // worker that ran a task before, are preferred while they have room. P4. A task that nobody can take stays where it is:
 // in the store, and its queue is remembered as having a backlog.
 // Where several servers share a store, requests to others change what the workers connected here have in hand, so: P5. A
@@ -325,7 +325,7 @@ export class Placement implements Dispatcher {
     const hand = this.#hands.get(pid)
     if (!hand) return pid === from ? undefined : this.#tell(`hand ${pid}`, { kind: 'hand', worker: pid })
     hand.count++
-    if (task.state !== 'pending') return this.#heard(pid)
+    if (task.state !== 'pending') return this.heard(pid)
     const { version, offeredAt, dueAt } = task
     hand.offers.set(task.id, { version, offeredAt: offeredAt ?? 0, dueAt: dueAt ?? 0 })
     forgetLapsed(hand, offeredAt ?? 0)
@@ -339,7 +339,8 @@ export class Placement implements Dispatcher {
     this.#relieve(task.worker as string)
   }
 
-  #heard(pid: string): void {
+  /** A sign of life: it asks for what it was offered, be it too late. */
+  heard(pid: string): void {
     for (const workers of this.#groups.values()) {
       const worker = workers.get(pid)
       if (worker) worker.isLate = false

@@ -103,6 +103,20 @@ test('an offer that was not acquired goes to another worker, and the late one go
   assert.deepEqual([late.take(), good.take()], [['d'], []])
 })
 
+test('a late worker is heard from when it asks for what others have by now: one that was frozen works again', async (t) => {
+  const bench = await open(t)
+  const frozen = await bench.connect('frozen')
+  await bench.create('a')
+  const good = await bench.connect('good')
+  await bench.advance(5_000)
+  await bench.acquire('a', 'good')
+  assert.deepEqual([frozen.take(), good.take()], [['a'], ['a']])
+  const late = { kind: 'task.acquire', data: { id: 'a', version: 0, pid: 'frozen', ttl: 1_000 } } as const
+  assert.equal((await bench.ask(late)).status, 409)
+  await bench.create('b')
+  assert.deepEqual([frozen.take(), good.take()], [['b'], []])
+})
+
 test('what was offered to a connection that ended goes to another worker at once', async (t) => {
   const bench = await open(t)
   const gone = await bench.connect('gone')
