@@ -12,6 +12,7 @@ export const sidebar: readonly Section[] = [
       { text: 'Getting started', link: '/start' },
       { text: 'Concepts', link: '/concepts' },
       { text: 'Coming from elsewhere', link: '/coming-from' },
+      { text: 'Workers in other languages', link: '/languages' },
     ],
   },
   {

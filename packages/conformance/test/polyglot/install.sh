@@ -42,7 +42,7 @@ else left_out 'the SDK for Python: it needs Python 3.12 or later'
 fi
 
 if have cargo; then
-  timeout "$CARGO_TIMEOUT_S" cargo build -q --locked --manifest-path "$here/rust/Cargo.toml" --target-dir "$cache/rust" ||
+  timeout "$CARGO_TIMEOUT_S" cargo build -q --locked --bins --examples --manifest-path "$here/rust/Cargo.toml" --target-dir "$cache/rust" ||
     left_out 'the SDK for Rust: its worker could not be built with crates.io'
 else left_out 'the SDK for Rust: it needs cargo'
 fi

@@ -26,23 +26,28 @@ export const typescript: Language = {
   missing: null,
 }
 
-export function python(version: string, program = 'worker.py'): Language {
+export function python(version: string, program = 'python/worker.py'): Language {
   const interpreter = join(CACHE, `python-${version}/bin/python`)
   return {
     title: `Python ${version}`,
     name: 'python',
-    command: [interpreter, '-B', join(HERE, 'python', program)],
+    command: [interpreter, '-B', join(HERE, program)],
     missing: missing(join(CACHE, `python-${version}/installed.txt`), `resonate-sdk ${version}, and Python 3.12`),
   }
 }
 
-const rustWorker = join(CACHE, 'rust/debug/polyglot-worker')
+export const rust = built('polyglot-worker')
 
-export const rust: Language = {
-  title: 'Rust 0.6.0',
-  name: 'rust',
-  command: [rustWorker],
-  missing: missing(rustWorker, 'resonate-sdk 0.6.0, and cargo'),
+/** The programs that docs/languages.md shows, which lie in page/ as they stand there. */
+export const page: readonly Language[] = [
+  { ...typescript, command: [process.execPath, join(HERE, 'page/headline.ts')] },
+  python('0.8.1', 'page/shout.py'),
+  built('examples/count'),
+]
+
+function built(program: string): Language {
+  const file = join(CACHE, 'rust/debug', program)
+  return { title: 'Rust 0.6.0', name: 'rust', command: [file], missing: missing(file, 'resonate-sdk 0.6.0, and cargo') }
 }
 
 function missing(file: string, what: string): string | null {

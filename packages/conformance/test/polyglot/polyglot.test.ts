@@ -2,15 +2,16 @@
 // A language whose SDK is not installed is skipped, and the skip says how to get it.
 
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { Resonate } from '@resonatehq/sdk/async'
+import { snippetsOf } from '../../../../scripts/snippets.ts'
 import { issuerOf, sign } from '../../../server/test/tokens.ts'
 import { CLI, Process, ServerProcess, until } from '../processes.ts'
 import { Wire } from '../wire.ts'
-import { type Language, python, rust, typescript } from './languages.ts'
+import { type Language, page, python, rust, typescript } from './languages.ts'
 
 const newest = python('0.8.1')
 const PUBLISHED = [newest, python('0.7.4'), rust]
@@ -159,10 +160,26 @@ for (const caller of together) {
   }
 }
 
-const gone = python('0.6.7', 'gone.py')
+const gone = python('0.6.7', 'python/gone.py')
 test(`${gone.title}, which speaks an older API, says what to update to`, { skip: gone.missing ?? false }, async (t) => {
   const { server } = await open(t)
   const program = start(t, server, gone)
   const [line] = await Promise.all([program.says('Update the SDK'), program.exited])
   assert.match(line, /\[100\.41000\].* Python 0\.7/)
+})
+
+const absent = page.map(({ missing }) => missing).find((missing) => missing !== null)
+test('the workers that docs/languages.md shows work together', { skip: absent ?? false }, async (t) => {
+  const { server, call } = await open(t)
+  for (const language of page) start(t, server, language)
+  assert.equal(await call('headline', 'typescript', 'headline', 'It works'), 'IT WORKS, in 2 words')
+})
+
+test('docs/languages.md shows these workers as they are', () => {
+  const text = readFileSync(new URL('../../../../docs/languages.md', import.meta.url), 'utf8')
+  const shown = snippetsOf(text).filter(({ marks }) => marks.file !== undefined)
+  assert.deepEqual(shown.map(({ marks }) => marks.file).sort(), ['count.rs', 'headline.ts', 'shout.py'])
+  for (const { marks, text } of shown) {
+    assert.equal(text, readFileSync(new URL(`./page/${marks.file}`, import.meta.url), 'utf8'), marks.file)
+  }
 })

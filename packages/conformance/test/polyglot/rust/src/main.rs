@@ -85,7 +85,11 @@ async fn ask(ctx: &Context, group: String, func: String, arg: Value) -> Result<V
 
 #[resonate_sdk::function]
 async fn leave(ctx: &Context, group: String, name: String) -> Result<String> {
-    ctx.detached("hello", (name,)).target(&group).spawn()?.id().await
+    ctx.detached("hello", (name,))
+        .target(&group)
+        .spawn()?
+        .id()
+        .await
 }
 
 #[resonate_sdk::function]
@@ -111,19 +115,32 @@ fn register(resonate: &Resonate) -> Result<()> {
     resonate.register(misfortune)
 }
 
-async fn call(resonate: &Resonate, mode: &str, id: &str, func: &str, args: Vec<Value>) -> Result<Value> {
+async fn call(
+    resonate: &Resonate,
+    mode: &str,
+    id: &str,
+    func: &str,
+    args: Vec<Value>,
+) -> Result<Value> {
     if mode == "run" {
         let name = args[0].as_str().unwrap_or_default().to_string();
         return resonate.run(id, hello, (name,)).await.map(Value::from);
     }
-    resonate.rpc::<_, Value>(id, func, args).target(&group()).await
+    resonate
+        .rpc::<_, Value>(id, func, args)
+        .target(&group())
+        .await
 }
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let args: Vec<String> = env::args().skip(1).collect();
     // A caller has a group of its own, so that nobody hands it the work of the group that it calls.
-    let own = if args.is_empty() { group() } else { group() + ".callers" };
+    let own = if args.is_empty() {
+        group()
+    } else {
+        group() + ".callers"
+    };
     let resonate = Resonate::new(ResonateConfig {
         url: Some(setting("RESONATE_URL", "http://localhost:8001")),
         group: Some(own),
@@ -136,7 +153,10 @@ async fn main() -> Result<()> {
         println!("ready");
         return pending().await;
     };
-    let values = values.iter().map(|value| serde_json::from_str(value)).collect::<std::result::Result<_, _>>()?;
+    let values = values
+        .iter()
+        .map(|value| serde_json::from_str(value))
+        .collect::<std::result::Result<_, _>>()?;
     let result = call(&resonate, mode, id, func, values).await;
     resonate.stop().await?;
     println!("result {}", result?);
