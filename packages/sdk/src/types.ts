@@ -13,8 +13,19 @@ export type AnyFunc = (context: any, ...args: any[]) => any
 /** The arguments of a function after its context. */
 export type Params<F> = F extends (context: any, ...args: infer P) => any ? P : never
 
-/** The arguments of a call; options of the call may come last. */
-export type ParamsWithOptions<F> = [...Params<F>, Options?]
+/** The arguments of a call; options of the call may come last, also where arguments that may be left out are left out. */
+export type ParamsWithOptions<F> = [...Params<F>, Options?] | FewerWithOptions<Params<F>>
+
+/** For each argument that may be left out: those before it, and options. Nothing where there is none, or a rest. */
+type FewerWithOptions<P extends any[], Before extends any[] = []> = number extends P['length']
+  ? never
+  : P extends []
+    ? never
+    : P extends [infer First, ...infer Rest]
+      ? FewerWithOptions<Rest, [...Before, First]>
+      : P extends [(infer First)?, ...infer Rest]
+        ? [...Before, Options] | FewerWithOptions<Rest, [...Before, First | undefined]>
+        : never
 
 /** What a function comes to, however it is written. */
 export type Return<F> = F extends (...args: any[]) => Generator<any, infer R, any>

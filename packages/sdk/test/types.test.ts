@@ -145,3 +145,22 @@ test('a workflow calls a worker that it knows by its type alone, in both styles'
   assert.equal(sum, 3)
   await world.stop()
 })
+
+test('options stand last also where arguments are left out', async () => {
+  const world = new World()
+  const resonate = world.resonate()
+  const greet = (_: unknown, name: string, greeting?: string, mark?: string) =>
+    `${greeting ?? 'hello'} ${name}${mark ?? ''}`
+  const registered = resonate.register('greet', greet)
+  const options = resonate.options({ tags: { a: 'b' } })
+  assert.equal(await world.until(registered.run('a', 'you', options)), 'hello you')
+  assert.equal(await world.until(registered.run('b', 'you', 'hi', options)), 'hi you')
+  assert.equal(await world.until(registered.run('c', 'you', undefined, '!', options)), 'hello you!')
+  assert.equal((await resonate.promises.get('a')).tags.a, 'b')
+  // @ts-expect-error: an argument of another type
+  const wrong = () => registered.run('d', 'you', 5)
+  // @ts-expect-error: one that may not be left out
+  const missing = () => registered.run('d', options)
+  assert.equal([wrong, missing].length, 2)
+  await world.stop()
+})
