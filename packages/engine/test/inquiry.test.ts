@@ -78,6 +78,16 @@ test('in the hands of a worker: since when, how long the lease is, and how late 
   ])
 })
 
+test('how late an event loop was before its worker had the task says nothing of now', async (t) => {
+  const bench = await open(t)
+  await bench.connect('w')
+  bench.engine.report('w', { lagMs: 11_000 })
+  await bench.advance(1_000)
+  await bench.create('a')
+  await bench.acquire('a', 'w')
+  assert.doesNotMatch((await story(bench, 'a'))[0] as string, /late/)
+})
+
 test('what a heartbeat said is known to every server once presence was written', async (t) => {
   const bench = await open(t)
   await bench.connect('w')

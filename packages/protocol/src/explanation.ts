@@ -47,6 +47,7 @@ export type Reason =
       readonly until: number
       /** Absent: it never polled here. */
       readonly isConnected?: boolean
+      /** How late its event loop was at its last heartbeat since it holds this. */
       readonly lagMs?: number
     }
   /** `by`, `reason`: who halted it and why, as far as that was said. `missing`: what would keep it from going on. */

@@ -180,7 +180,8 @@ function heldReason(facts: Facts, task: TaskRow): Reason {
     renewedAt: until - (task.ttl ?? 0),
     until,
     ...(presence.length > 0 && { isConnected: presence.some((row) => isLive(row, facts)) }),
-    ...(beat?.lagMs !== undefined && { lagMs: beat.lagMs }),
+    // What was said before it had this task is no news.
+    ...(beat?.lagMs !== undefined && beat.at >= (task.sinceAt ?? 0) && { lagMs: beat.lagMs }),
   }
 }
 
