@@ -137,7 +137,11 @@ export function createHttp(parts: HttpParts): Http {
     if (path === '/ready') return isRead(method) ? ready() : onlyBy(request, 'GET')
     if (LEGACY.test(path)) return legacy(path)
     if (isPollPath(path)) return onlyBy(request, 'GET')
-    return errorOf(404, `Nothing is at ${quote(path)}. Requests go to POST /, workers to GET /poll/{group}/{pid}.`)
+    const elsewhere = path === '/metrics' ? ' Metrics have a port of their own (observability.metrics_port).' : ''
+    return errorOf(
+      404,
+      `Nothing is at ${quote(path)}. Requests go to POST /, workers to GET /poll/{group}/{pid}.${elsewhere}`,
+    )
   }
 
   async function answer(request: HttpRequest): Promise<HttpResponse> {

@@ -118,6 +118,7 @@ test('old paths are gone, unknown ones are not found, and methods are named', as
     assert.match(error.message, /Update the SDK .*TypeScript 0\.11/)
   }
   assert.equal((await fetch(`${url}/nowhere`)).status, 404)
+  assert.match(await (await fetch(`${url}/metrics`)).text(), /port of their own \(observability\.metrics_port\)/)
   const wrong = await fetch(url)
   assert.deepEqual([wrong.status, wrong.headers.get('allow')], [405, 'POST'])
 })
