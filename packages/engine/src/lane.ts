@@ -4,6 +4,8 @@
 // that made it true. L4. What waits is bounded: past `queueMax` requests are refused with 503; the server's own steps are few
 // and always taken. L5. While the store fails nobody waits longer than one batch takes to fail: with it everything that waits
 // is refused. L6. What the store does not accept fails whoever brought it, and nobody beside.
+// L7. What turns out to need far more locks than a batch should take is decided in parts, as far as its entries stand by
+// themselves.
 
 import {
   type Answer,
@@ -54,6 +56,8 @@ interface Group {
   readonly isBarrier?: boolean
   /** Told whether the entries were committed. */
   readonly settled?: (isCommitted: boolean) => void
+  /** Each entry stands by itself: they need not be decided together. */
+  readonly isDivisible?: boolean
   readonly enteredAt: number
 }
 
@@ -94,7 +98,8 @@ export class Lane {
 
   /** Enqueues the server's own steps, each of which stands by itself, however many they are. */
   steps(entries: readonly Entry[]): void {
-    for (const piece of this.#pieces(entries)) this.submit(piece)
+    const enteredAt = this.#options.platform.ticks()
+    for (const piece of this.#pieces(entries)) this.#push({ entries: piece, isDivisible: true, enteredAt })
   }
 
   /**
@@ -104,7 +109,7 @@ export class Lane {
   async settled(entries: readonly Entry[]): Promise<boolean> {
     const committed = this.#pieces(entries).map((piece) => {
       return new Promise<boolean>((settled) => {
-        this.#push({ entries: piece, settled, enteredAt: this.#options.platform.ticks() })
+        this.#push({ entries: piece, settled, isDivisible: true, enteredAt: this.#options.platform.ticks() })
       })
     })
     return (await Promise.all(committed)).every(Boolean)
@@ -184,21 +189,25 @@ export class Lane {
       batch = []
       for (let next = between.shift(); next; next = between.shift()) await next.quiet?.()
     } catch (error) {
-      if (error instanceof Unacceptable && batch.length > 0) await this.#isolate(batch, between, error)
+      if (error instanceof TooWide) await this.#halve(batch, between)
+      else if (error instanceof Unacceptable && batch.length > 0) await this.#isolate(batch, between, error)
       else this.#failed([...batch, ...between], error)
     }
   }
 
   /** L6. Halves of the batch, and halves of these, until what the store does not accept stands alone. */
   async #isolate(batch: readonly Group[], between: readonly Group[], error: Unacceptable): Promise<void> {
-    if (batch.length === 1) {
-      this.#options.log.error({ err: error }, 'the store did not accept what a request brings')
-      this.#refuse(batch, error, NOT_ACCEPTED)
-      return this.#carryOut(between)
-    }
-    const middle = Math.ceil(batch.length / 2)
-    await this.#carryOut(batch.slice(0, middle))
-    await this.#carryOut([...batch.slice(middle), ...between])
+    if (isDivisible(batch)) return this.#halve(batch, between)
+    this.#options.log.error({ err: error }, 'the store did not accept what a request brings')
+    this.#refuse(batch, error, NOT_ACCEPTED)
+    return this.#carryOut(between)
+  }
+
+  async #halve(batch: readonly Group[], between: readonly Group[]): Promise<void> {
+    const groups = batch.length === 1 && batch[0] ? halvesOf(batch[0]) : batch
+    const middle = Math.ceil(groups.length / 2)
+    await this.#carryOut(groups.slice(0, middle))
+    await this.#carryOut([...groups.slice(middle), ...between])
   }
 
   #take(): Group[] {
@@ -234,7 +243,7 @@ export class Lane {
     const needs = this.#needsOf(entries)
     const { platform, observer } = this.#options
     const startedAt = platform.ticks()
-    const { batch, changes, loadMs, commitMs } = await this.#attempt(entries, needs)
+    const { batch, changes, loadMs, commitMs } = await this.#attempt(entries, needs, { mayDivide: isDivisible(groups) })
     const waitMs = startedAt - (groups[0]?.enteredAt ?? startedAt)
     observer.batch({ requests: entries.length, waitMs, loadMs, commitMs })
     batch.answer()
@@ -263,7 +272,11 @@ export class Lane {
   }
 
   /** One go, or several: where rows outside the locked ones were needed, everything is decided again under all the locks. */
-  async #attempt(entries: readonly Entry[], needs: Needs, { isRehearsal = false } = {}): Promise<Attempt> {
+  async #attempt(
+    entries: readonly Entry[],
+    needs: Needs,
+    { isRehearsal = false, mayDivide = false } = {},
+  ): Promise<Attempt> {
     const { platform } = this.#options
     let races = 0
     for (;;) {
@@ -287,8 +300,15 @@ export class Lane {
         if (!(error instanceof Uncovered)) throw error
         for (const id of error.needs.ids) needs.ids.add(id)
         for (const id of error.needs.waiters) needs.waiters.add(id)
+        if (mayDivide && this.#isTooWide(needs)) throw new TooWide()
       }
     }
+  }
+
+  #isTooWide({ ids }: Needs): boolean {
+    const { locksMax } = this.#options.store
+    if (locksMax === undefined || ids.size <= WIDE * locksMax) return false
+    return new Set([...ids].map(lockName)).size > WIDE * locksMax
   }
 
   /** Where locks are rows, taking them can be what a race is lost about. */
@@ -333,6 +353,33 @@ export class Lane {
   repeatOwed(): void {
     this.steps(this.#owed.splice(0))
   }
+}
+
+/** It has turned out that a batch needs more locks than it should take: less of it is decided at a time. */
+class TooWide extends Error {}
+
+/** So many times the locks that a batch should stay below are still taken, where what it needs turns out as it is decided. */
+const WIDE = 5
+
+function isDivisible(groups: readonly Group[]): boolean {
+  const [first] = groups
+  return groups.length > 1 || (first?.isDivisible === true && first.entries.length > 1)
+}
+
+/** Told of together, when both are. */
+function halvesOf(group: Group): readonly Group[] {
+  const middle = Math.ceil(group.entries.length / 2)
+  let left = 2
+  let isCommitted = true
+  const settled = (isOne: boolean) => {
+    isCommitted &&= isOne
+    if (--left === 0) group.settled?.(isCommitted)
+  }
+  return [group.entries.slice(0, middle), group.entries.slice(middle)].map((entries) => ({
+    ...group,
+    entries,
+    settled,
+  }))
 }
 
 const SILENT: Answer = {

@@ -17,6 +17,7 @@ interface Outage {
   /** An id that the store does not accept. */
   refused: string
   readonly said: string[]
+  readonly rows: Store
 }
 
 async function start(t: TestContext): Promise<Outage> {
@@ -28,7 +29,7 @@ async function start(t: TestContext): Promise<Outage> {
     warn: (_, message) => void said.push(message),
     error: (_, message) => void said.push(message),
   }
-  const world = { fault: null as (() => void) | null, begins: 0, refused: '', said }
+  const world = { fault: null as (() => void) | null, begins: 0, refused: '', said, rows: store }
   const failing: Store = new Proxy(store, {
     get(target, name) {
       const own = Reflect.get(target, name)
@@ -99,6 +100,29 @@ test('what the store does not accept fails who brought it, and nobody beside', a
   )
   assert.deepEqual(world.said, ['the store did not accept what a request brings'])
   await world.bench.engine.ping()
+})
+
+test('a step that the store does not accept does not keep others from their time', async (t) => {
+  const world = await start(t)
+  const late = ['a', 'bad', 'c', 'd'].map((id): Request => {
+    return { kind: 'promise.create', data: { id, timeoutAt: START + 500, param: {}, tags: {} } }
+  })
+  await world.bench.engine.submitAll(late)
+  world.refused = 'bad'
+  await world.bench.advance(1_000)
+  const { promises } = await world.rows.snapshot()
+  assert.deepEqual(
+    promises.map(({ id, state }) => [id, state]),
+    [
+      ['a', 'rejected_timedout'],
+      ['bad', 'pending'],
+      ['c', 'rejected_timedout'],
+      ['d', 'rejected_timedout'],
+    ],
+  )
+  world.refused = ''
+  await world.bench.advance(2_000)
+  assert.ok((await world.rows.snapshot()).promises.every(({ state }) => state === 'rejected_timedout'))
 })
 
 test('an outage has two lines, however many requests meet it, and work goes on without anybody connecting again', async (t) => {

@@ -284,6 +284,39 @@ test('steps and requests that name their rows only as they are decided are begun
   assert.equal(begun, 2, 'transactions for one heartbeat')
 })
 
+test('schedules that missed much make up for it a bounded number of locks at a time', async (t) => {
+  const pair = new Pair()
+  const sizes: number[] = []
+  const rows = lockingStore(pair.rows)
+  const begin: Store['begin'] = (needs) => {
+    sizes.push(needs.ids.size)
+    return rows.begin(needs)
+  }
+  const store = new Proxy(rows, {
+    get: (_, name) => ({ begin, locksMax: 10 })[name as string] ?? Reflect.get(rows, name),
+  })
+  const options = { store, platform: pair.platform, log: strictLog(), serverUrl: 'http://test' }
+  const first = createEngine(options)
+  await first.start()
+  const promise = { promiseId: '{{.id}}-{{.timestamp}}', promiseTimeout: 600_000, promiseParam: {} }
+  const promiseTags = { 'resonate:target': 'poll://any@g' }
+  const ids = Array.from({ length: 20 }, (_, n) => `s${n}`)
+  await first.submitAll(
+    ids.map((id) => ({ kind: 'schedule.create', data: { id, cron: '* * * * * *', ...promise, promiseTags } })),
+  )
+  await first.stop()
+  await pair.platform.advance(20_000, () => Promise.resolve())
+  sizes.length = 0
+  const second = createEngine(options)
+  pair.engines.push(second)
+  await second.start()
+  t.after(() => second.stop())
+  while ((await store.due({ now: pair.platform.now(), limit: 1 })).schedules.length > 0) await pair.advance(1)
+  const made = (await pair.rows.snapshot()).promises.length
+  assert.ok(made >= 20 * 20, `${made} promises`)
+  assert.ok(Math.max(...sizes) <= 51, `${Math.max(...sizes)} at once`)
+})
+
 test('whatever keeps a server from hearing others, it tries again, and looks at everything when it hears', async () => {
   const platform = new ManualPlatform({ now: START })
   const looks: boolean[] = []
