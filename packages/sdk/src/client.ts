@@ -7,13 +7,13 @@ import type { Dependencies } from './dependencies.ts'
 import { Codec, type Encryptor } from './engine/codec.ts'
 import { errors } from './engine/errors.ts'
 import { outcomeOf } from './engine/execution.ts'
-import { type CallOptions, deadlineAt, Options, splitOptions } from './engine/options.ts'
+import { type CallOptions, checkedAmount, deadlineAt, Options, splitOptions } from './engine/options.ts'
 import { type AnyFunction, type Registered, Registry } from './engine/registry.ts'
 import { checkedPolicy, type RetryPolicy } from './engine/retry.ts'
 import { Worker } from './engine/worker.ts'
 import { checkedRootId } from './ids.ts'
 import { Listeners } from './listeners.ts'
-import { ConsoleLogger, type Logger, type LogLevel } from './log.ts'
+import { ConsoleLogger, checkedLogger, type Logger, type LogLevel } from './log.ts'
 import { type Platform, systemPlatform } from './platform.ts'
 import { Promises } from './promises.ts'
 import { type Asker, asker, PATIENCE_MS } from './requests.ts'
@@ -155,7 +155,9 @@ export class Client {
   protected constructor(options: ResonateOptions, retryPolicy: RetryPolicy) {
     const platform = options.platform ?? systemPlatform()
     const capacity = checkedCount('concurrency', options.concurrency ?? CONCURRENCY)
-    const logger = options.logger ?? new ConsoleLogger(options.logLevel ?? (options.verbose ? 'debug' : 'warn'))
+    const logger = checkedLogger(
+      options.logger ?? new ConsoleLogger(options.logLevel ?? (options.verbose ? 'debug' : 'warn')),
+    )
     this.#platform = platform
     this.group = checkedGroup(options.group ?? 'default')
     this.pid = checkedName('pid', options.pid ?? platform.uuid())
@@ -179,8 +181,8 @@ export class Client {
       ttl,
       lagLimitMs: checkedMs('lagLimit', options.lagLimit ?? ttl),
       concurrency: capacity,
-      framesMax: options.frames?.count ?? FRAMES_MAX,
-      frameCharsMax: options.frames?.bytes ?? FRAME_BYTES_MAX,
+      framesMax: checkedAmount('frames.count', options.frames?.count ?? FRAMES_MAX),
+      frameCharsMax: checkedAmount('frames.bytes', options.frames?.bytes ?? FRAME_BYTES_MAX),
       transport: this.#transport,
       codec: this.#codec,
       registry: this.#registry,
@@ -525,6 +527,6 @@ export function environmentUrl({ env }: Platform): string | undefined {
 }
 
 function checkedUrl(url: string): string {
-  if (/^https?:\/\/./.test(url) && URL.canParse(url)) return url
+  if (/^https?:\/\/[^?#]+$/.test(url) && URL.canParse(url)) return url
   throw new TypeError(`The option 'url' must be the http(s) URL of a server, as in http://localhost:8001, got '${url}'`)
 }

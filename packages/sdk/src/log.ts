@@ -18,6 +18,15 @@ export interface Logger {
 
 const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error']
 
+/** A logger that was given. Throws a TypeError where it could not be told everything. */
+export function checkedLogger(logger: Logger): Logger {
+  const missing = LEVELS.filter((level) => typeof logger[level] !== 'function')
+  if (missing.length === 0) return logger
+  throw new TypeError(
+    `The option 'logger' has debug, info, warn and error, as console has: ${missing.join(', ')} missing`,
+  )
+}
+
 /** One JSON line an event: debug and info to stdout, warn and error to stderr. */
 export class ConsoleLogger implements Logger {
   readonly #least: number

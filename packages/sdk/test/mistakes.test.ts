@@ -6,8 +6,10 @@ import { test } from 'node:test'
 import {
   Constant,
   type Context,
+  type Encryptor,
   Exponential,
   Linear,
+  type Logger,
   Resonate,
   type ResonateOptions,
   type RetryPolicy,
@@ -124,11 +126,15 @@ const REFUSED: readonly (readonly [options: ResonateOptions, message: RegExp])[]
   [{ group: '' }, /The option 'group' must not be empty/],
   [{ group: 5 as unknown as string }, /The option 'group' must be a text, got 5/],
   [{ pid: '' }, /The option 'pid' must not be empty/],
+  [{ frames: { count: Number.NaN } }, /The option 'frames.count' must be a number of at least 0, got NaN/],
+  [{ logger: { debug() {}, warn() {} } as unknown as Logger }, /The option 'logger' has .* info, error missing/],
+  [{ encryptor: {} as unknown as Encryptor }, /The option 'encryptor' has encrypt and decrypt/],
+  [{ url: 'http://localhost:8001/?token=a' }, /The option 'url' must be the http\(s\) URL of a server/],
 ]
 
 for (const [options, message] of REFUSED) {
-  test(`a client of ${JSON.stringify(options)} is refused, since it would never be given any work`, () => {
-    assert.throws(() => new Resonate({ ...options, url: 'http://localhost:1' }), message)
+  test(`a client of ${JSON.stringify(options)} is refused when it is made, not when it first fails`, () => {
+    assert.throws(() => new Resonate({ url: 'http://localhost:1', ...options }), message)
   })
 }
 

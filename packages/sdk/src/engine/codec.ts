@@ -41,6 +41,8 @@ export class Codec {
 
   constructor(encryptor?: Encryptor) {
     this.#encryptor = encryptor instanceof NoopEncryptor ? undefined : encryptor
+    if (encryptor && (typeof encryptor.encrypt !== 'function' || typeof encryptor.decrypt !== 'function'))
+      throw new TypeError("The option 'encryptor' has encrypt and decrypt, each a function of a value")
   }
 
   /** Whether values need no waiting for an encryptor. */
