@@ -124,6 +124,9 @@ export type InternalOptions = ResonateOptions & {
 
 /** Options that ask for a server in this process. */
 export function localOptions({ path, ...options }: LocalOptions): ResonateOptions {
+  // SQLite would take it for a file that is gone with the process.
+  if (path === '')
+    throw new TypeError("The option 'path' is a file, as in 'app.db'; leave it out for a server in memory, got ''")
   return { ...options, [LOCAL_PATH]: { path } } as InternalOptions
 }
 

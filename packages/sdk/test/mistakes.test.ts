@@ -151,3 +151,7 @@ test('an id that the server would refuse is refused before it is asked', async (
     await assert.rejects(resonate.run(id, 'f'), message)
   }
 })
+
+test('a path that is empty is no file, and keeps nothing: it is refused', () => {
+  assert.throws(() => Resonate.local({ path: '' }), /The option 'path' is a file, as in 'app.db'/)
+})

@@ -491,7 +491,7 @@ function explain(error: unknown, path: string): Error {
     case 6: // SQLITE_LOCKED
       return new SchemaError(
         `the database ${path} is in use by another process: stop that server, or choose another file (--storage-sqlite-path ` +
-          'of a server, the path of Resonate.local)',
+          'of a server, the path of Resonate.local; two clients of one process cannot share a file either)',
       )
     case 14: // SQLITE_CANTOPEN
       return new SchemaError(`the database ${path} cannot be opened: check that its folder exists and can be written`)
