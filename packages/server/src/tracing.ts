@@ -4,7 +4,7 @@
 // the variables that OpenTelemetry specifies for OTLP exporters. Its libraries are loaded only where one of them is set.
 
 import type { DiagLogger, Span, TimeInput, Tracer } from '@opentelemetry/api'
-import { type Answer, type PromiseRecord, parseAddress, type TaskRecord } from '@resonatehq/protocol'
+import { type Answer, type PromiseRecord, parseAddress, quote, type TaskRecord } from '@resonatehq/protocol'
 import type { Logger } from './log.ts'
 import { VERSION } from './version.ts'
 
@@ -20,6 +20,7 @@ export type Environment = Readonly<Record<string, string | undefined>>
 /** Undefined: the environment asks for no traces. Rejects with a message for people. */
 export async function openTracing(env: Environment, logger: Logger): Promise<Tracing | undefined> {
   if (!isWanted(env)) return undefined
+  requireUrl(placeOf(env))
   const { OTLPTraceExporter } = await exporterOf(env)
   const { BatchSpanProcessor, TracerProvider } = await import('@opentelemetry/sdk-trace')
   const { defaultResource, detectResources, envDetector, resourceFromAttributes } = await import(
@@ -53,6 +54,14 @@ function isWanted(env: Environment): boolean {
 
 function placeOf(env: Environment): string | undefined {
   return env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT || env.OTEL_EXPORTER_OTLP_ENDPOINT || undefined
+}
+
+/** A host and a port alone would be taken, and nothing ever sent. */
+function requireUrl(place: string | undefined): void {
+  if (place === undefined || /^https?:$/.test(URL.parse(place)?.protocol ?? '')) return
+  throw new Error(
+    `OTEL_EXPORTER_OTLP_ENDPOINT is ${quote(place)}, but must be a URL with http:// or https://, such as http://localhost:4318`,
+  )
 }
 
 /** What the libraries have to say, in the log. A collector that is away says the same with every batch: once is enough. */

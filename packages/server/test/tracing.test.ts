@@ -91,6 +91,14 @@ test('traces are kept only where a variable of OpenTelemetry asks for them', asy
   )
 })
 
+test('a collector that is no URL is refused with what one looks like', async () => {
+  for (const place of ['localhost:4318', 'collector', 'grpc://collector:4317'])
+    await assert.rejects(
+      openTracing({ OTEL_EXPORTER_OTLP_ENDPOINT: place }, silentLogger),
+      /must be a URL.*http:\/\/local/,
+    )
+})
+
 test('a protocol that traces are not sent by is refused with those that they are', async () => {
   const env = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://x', OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' }
   await assert.rejects(openTracing(env, silentLogger), /"grpc".*http\/protobuf or http\/json/)
