@@ -18,8 +18,8 @@ have() { command -v "$1" >/dev/null; }
 # The SDKs ask for Python 3.12; the one that is called python3 may well be older.
 python() {
   local candidate
-  for candidate in python3 python3.14 python3.13 python3.12 "$HOME"/.pyenv/versions/3.1[2-9].*/bin/python \
-    "$HOME"/.local/share/uv/python/cpython-3.1[2-9].*/bin/python3; do
+  for candidate in python3 python3.14 python3.13 python3.12 "${HOME:-}"/.pyenv/versions/3.1[2-9].*/bin/python \
+    "${HOME:-}"/.local/share/uv/python/cpython-3.1[2-9].*/bin/python3; do
     "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null && echo "$candidate" && return
   done
   return 1

@@ -17,8 +17,6 @@ const newest = python('0.8.1')
 const PUBLISHED = [newest, python('0.7.4'), rust]
 /** What must come back as it went, whoever carries it. */
 const VALUE = { list: [1, null, 2.5, 'ü☃'], exact: Number.MAX_SAFE_INTEGER, flag: true, nested: { empty: {} } }
-/** Short, so that a worker's work is soon free when it is killed. */
-const TTL = '1500'
 
 const issuer = issuerOf('ES256')
 
@@ -96,11 +94,11 @@ for (const language of PUBLISHED) {
 
   test(`${title}: a worker is killed in the middle, and another one finishes`, { skip }, async (t) => {
     const { server, call } = await open(t)
-    const victim = await worker(t, server, language, { HANG: 'second', TTL })
+    const victim = await worker(t, server, language, { HANG: 'second', TTL: '1500' })
     const done = call('journey', name, 'journey')
     await victim.says('step second')
     await victim.kill()
-    const heir = await worker(t, server, language, { TTL })
+    const heir = await worker(t, server, language)
     assert.equal(await done, 'first second third')
     assert.deepEqual(
       heir.lines.filter((line) => line.startsWith('step')),
