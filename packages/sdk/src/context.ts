@@ -223,7 +223,7 @@ export class DurableContext {
     const registered = this.#source.registry.find(what, options.version)
     if (!registered && typeof what !== 'function') throw errors.notRegistered(what, options.version)
     const fn = registered?.fn ?? (what as AnyFunction)
-    const id = options.id === undefined ? this.#frame.nextId() : checkedRootId(options.id)
+    const id = this.#idOf(options)
     const call: LocalCall = {
       kind: 'local',
       name: fn.name,
@@ -241,7 +241,7 @@ export class DurableContext {
   #remote(what: AnyFunction | string, all: readonly unknown[], yielding: Yielding): Operation {
     this.#checkOpen('rpc')
     const { args, options } = splitOptions(all)
-    const id = options.id === undefined ? this.#frame.nextId() : checkedRootId(options.id)
+    const id = this.#idOf(options)
     const timeoutAt = this.#deadline(options.timeout)
     return this.#operation(id, this.#remoteCall(what, args, { id, options, timeoutAt, isAttached: true }), yielding)
   }
@@ -258,6 +258,13 @@ export class DurableContext {
     const target = this.#source.targetOf(options.target, registered)
     const tags = { ...options.tags, ...this.#tags('global', id, origin), 'resonate:target': target }
     return { kind: 'remote', name, param: callParam(name, args, registered, options), timeoutAt, tags, isAttached }
+  }
+
+  #idOf({ id }: Options): string {
+    if (id === undefined) return this.#frame.nextId()
+    if (id === this.branchId || id === this.originId)
+      throw errors.idInvalid(`The id of a call must not be that of its caller, got '${id}'`)
+    return checkedRootId(id)
   }
 
   #operation(id: string, call: LocalCall | RemoteCall, yielding: Yielding): Operation {

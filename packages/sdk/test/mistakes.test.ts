@@ -18,15 +18,17 @@ import {
 import { World } from '@resonatehq/sdk/testing'
 import { STYLES, type Style } from './styles.ts'
 
+type Operation = PromiseLike<unknown> & Iterable<unknown>
+
 /** A function that does one thing with its context and nothing else, in both styles. */
-function doing(style: Style, act: (ctx: Context) => PromiseLike<unknown> & Iterable<unknown>) {
+function doing(style: Style, act: (ctx: Context) => Operation) {
   if (style === 'async') return async (ctx: Context) => await act(ctx)
   return function* (ctx: Context): Generator<unknown, unknown, unknown> {
     return yield* act(ctx) as unknown as Generator<unknown, unknown, unknown>
   }
 }
 
-async function outcome(style: Style, act: (ctx: Context) => PromiseLike<unknown> & Iterable<unknown>) {
+async function outcome(style: Style, act: (ctx: Context) => Operation) {
   const world = new World()
   const resonate = world.resonate()
   resonate.register('act', doing(style, act))
@@ -85,6 +87,39 @@ for (const style of STYLES) {
     assert.ok(unknown.ms < 1_000 && colon.ms < 1_000)
   })
 
+  test(`${style}: a call of what is no function, or by the id of its caller, fails at once`, async () => {
+    for (const what of [undefined, '', 5] as unknown as string[])
+      for (const call of ['run', 'rpc', 'detached'] as const) {
+        const { error, ms } = await outcome(style, (ctx) => (ctx[call] as (what: string) => Operation).call(ctx, what))
+        assert.match(String(error), /A call takes a function or the name of one, got/)
+        assert.ok(ms < 1_000)
+      }
+    const { error, ms } = await outcome(style, (ctx) => ctx.rpc('act', ctx.options({ id: ctx.id })))
+    assert.match(String(error), /The id of a call must not be that of its caller, got 'id'/)
+    assert.ok(ms < 1_000)
+  })
+
+  test(`${style}: an operation that is returned or handed on, instead of its result, is named`, async () => {
+    const world = new World()
+    const resonate = world.resonate()
+    const step = () => 1
+    if (style === 'generator') {
+      resonate.register('returned', function* (ctx: Context) {
+        return { step: yield* ctx.beginRun(step) }
+      })
+      resonate.register('handed', function* (ctx: Context) {
+        return yield* ctx.rpc('step', [yield* ctx.beginRun(step)])
+      })
+    } else {
+      resonate.register('returned', async (ctx: Context) => ({ step: ctx.run(step) }))
+      resonate.register('handed', async (ctx: Context) => ctx.rpc('step', [ctx.run(step)]))
+    }
+    const named = /cannot be encoded as JSON: the operation '[ab]:0' is in it: await or yield it first/
+    await assert.rejects(world.until(resonate.run('a', 'returned')), named)
+    await assert.rejects(world.until(resonate.run('b', 'handed')), named)
+    await world.stop()
+  })
+
   test(`${style}: a timeout of Infinity ends no call, step or promise before its caller`, async () => {
     const world = new World()
     const resonate = world.resonate()
@@ -114,6 +149,17 @@ test('a policy of negative waits, or of none that is a number, is refused', () =
   assert.throws(() => new Constant({ delay: -5 }), /The 'delay' of a retry policy is a number of at least 0, got -5/)
   assert.throws(() => new Linear({ maxRetries: Number.NaN }), /'maxRetries' .* got NaN/)
   assert.throws(() => new Exponential({ maxDelay: '5' as unknown as number }), /'maxDelay' .* got 5/)
+})
+
+test('a target that is no text, tags that are none, and the tag that makes a sleep are refused', () => {
+  const resonate = new World().resonate()
+  assert.throws(() => resonate.options({ target: 5 as unknown as string }), /'target' must be a text .* got 5/)
+  assert.throws(() => resonate.options({ target: '' }), /'target' must be a text that is not empty, got ''/)
+  assert.throws(() => resonate.options({ tags: { a: 1 as unknown as string } }), /The tag 'a' must be a text, got 1/)
+  assert.throws(
+    () => resonate.options({ tags: { 'resonate:timer': 'true' } }),
+    /makes a sleep of a call: use ctx.sleep/,
+  )
 })
 
 test('errors that end the retries are classes', () => {

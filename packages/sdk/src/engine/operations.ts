@@ -6,6 +6,7 @@
 
 import { idProblem, type Tags } from '@resonatehq/protocol'
 import type { Span } from '../tracing.ts'
+import { mistake } from './errors.ts'
 import type { AnyFunction } from './registry.ts'
 import type { ErrorClass, RetryPolicy } from './retry.ts'
 
@@ -122,6 +123,11 @@ export class Operation<T = unknown> implements Promise<T> {
     return yield this
   }
 
+  /** It is no value: whoever returns one, or hands one to a call, meant its result. */
+  toJSON(): never {
+    throw mistake(`the operation '${this.id}' is in it: await or yield it first`)
+  }
+
   /** What `await` waits for: the result. */
   protected awaited(): Promise<T> {
     return this.result()
@@ -194,6 +200,11 @@ export class Future<T = unknown> implements PromiseLike<T> {
 
   *[Symbol.iterator](): Generator<Future<T>, T, T> {
     return yield this
+  }
+
+  /** The same. */
+  toJSON(): never {
+    return this.#operation.toJSON()
   }
 }
 

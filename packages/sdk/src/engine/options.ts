@@ -1,6 +1,7 @@
 // What a call may be told beside its arguments. Options travel as the last argument, marked so that no argument of a user is
 // ever taken for them.
 
+import { TAG_TIMER } from '@resonatehq/protocol'
 import { mistake } from './errors.ts'
 import { checkedPolicy, type ErrorClass, type RetryPolicy } from './retry.ts'
 
@@ -40,8 +41,8 @@ export class Options {
 
   constructor(options: CallOptions = {}) {
     this.id = options.id
-    this.tags = options.tags ?? {}
-    this.target = options.target
+    this.tags = checkedTags(options.tags ?? {})
+    this.target = checkedText('target', options.target)
     this.timeout = checkedAmount('timeout', options.timeout ?? DEFAULT_TIMEOUT_MS)
     this.version = checkedAmount('version', options.version ?? 0)
     this.retryPolicy = checkedPolicy(options.retryPolicy)
@@ -60,6 +61,19 @@ export function checkedAmount(name: string, value: number): number {
   if (typeof value === 'number' && value >= 0) return value
   const got = typeof value === 'string' ? `'${value}'` : String(value)
   throw mistake(`The option '${name}' must be a number of at least 0, got ${got}`)
+}
+
+function checkedText(name: string, value: string | undefined): string | undefined {
+  if (value === undefined || value === null || (typeof value === 'string' && value !== '')) return value ?? undefined
+  throw mistake(`The option '${name}' must be a text that is not empty, got ${value === '' ? "''" : String(value)}`)
+}
+
+function checkedTags(tags: Record<string, string>): Record<string, string> {
+  for (const [name, value] of Object.entries(tags)) {
+    if (typeof value !== 'string') throw mistake(`The tag '${name}' must be a text, got ${String(value)}`)
+    if (name === TAG_TIMER) throw mistake(`The tag '${name}' makes a sleep of a call: use ctx.sleep`)
+  }
+  return tags
 }
 
 function checkedClasses(classes: ErrorClass[]): ErrorClass[] {

@@ -1,7 +1,7 @@
 // The functions of this process by name and version, and the name by function. A function has one name; a name may have
 // several versions, so that work that began on an old one ends on it.
 
-import { errors } from './errors.ts'
+import { errors, mistake } from './errors.ts'
 import type { RetryPolicy } from './retry.ts'
 
 /** Any durable function: the context first, then what it was called with. */
@@ -34,8 +34,10 @@ export class Registry {
     this.#byFunction.set(fn, entry)
   }
 
-  /** Version 0: the latest. */
+  /** Version 0: the latest. Throws where `what` cannot be the name of any function, here or elsewhere. */
   find(what: string | AnyFunction, version = 0): Registered | undefined {
+    if (typeof what !== 'function' && (typeof what !== 'string' || what === ''))
+      throw mistake(`A call takes a function or the name of one, got ${what === '' ? "''" : String(what)}`)
     if (typeof what === 'function') {
       const entry = this.#byFunction.get(what)
       return entry && version !== 0 && version !== entry.version ? this.find(entry.name, version) : entry
