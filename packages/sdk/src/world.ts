@@ -56,7 +56,10 @@ const START_AT = Date.UTC(2026, 0, 1)
 const QUIET = 3
 const PATIENCE_MS = 400 * 86_400_000
 
-/** A server, its time and its chance, for any number of workers and clients; all in this process, at no cost. */
+/**
+ * A server, its time and its chance, for any number of workers and clients; all in this process, at no cost. It sees nothing of
+ * what a function awaits outside it: its time goes on meanwhile, far faster than that of the wall.
+ */
 export class World {
   /** Asked for every group of requests that a worker sends; returns what goes wrong with it, if anything. */
   fault: (sending: Sending) => Fault | undefined = () => undefined
