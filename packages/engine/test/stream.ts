@@ -87,7 +87,10 @@ const request: fc.Arbitrary<Request> = fc.oneof(
   of(
     'task.suspend',
     fc
-      .record({ id, version, awaited: fc.uniqueArray(id, { minLength: 0, maxLength: 3 }) })
+      .record(
+        { id, version, awaited: fc.uniqueArray(id, { minLength: 0, maxLength: 3 }), kept: fc.nat(2) },
+        { requiredKeys: ['id', 'version', 'awaited'] },
+      )
       .map(({ awaited, ...rest }) => ({
         ...rest,
         actions: awaited.map((one) => ({

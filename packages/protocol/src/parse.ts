@@ -224,6 +224,7 @@ const SHAPES: { readonly [K in Kind]: Reader<RequestTable[K]['data']> } = {
   'task.suspend': fields({
     ...taskRef,
     actions: listOf(callbackAction, { max: 'actionsMax', things: 'actions' }),
+    kept: optional(count),
     ...preload,
   }),
   'task.fulfill': fields({ ...taskRef, action: settleAction }),

@@ -153,7 +153,8 @@ export interface RequestTable {
   }
   'task.release': { data: TaskRef; answer: Empty }
   'task.suspend': {
-    data: TaskRef & { readonly actions: readonly CallbackAction[]; readonly preload?: boolean }
+    /** `kept`: so many callbacks of its earlier suspends hold beside those of `actions`; then what has resumed it since counts. */
+    data: TaskRef & { readonly actions: readonly CallbackAction[]; readonly kept?: number; readonly preload?: boolean }
     /** `preload` with status 300: something awaited has settled already, go on working. */
     answer: { preload?: readonly PromiseRecord[] }
   }

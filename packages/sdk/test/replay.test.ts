@@ -188,6 +188,37 @@ for (const count of [2, 150, 2_500]) {
   })
 }
 
+for (const gap of [0, 1, 2, 3, 4, 5, 6]) {
+  test(`of many results that each come ${gap} turns after the worker has looked, none is missed`, async () => {
+    const world = new World()
+    const seen: number[] = []
+    // More than a suspend names again: that they are waited for all along is no help to the others.
+    const [forever, others] = [20, 30]
+    world.asyncResonate({ pid: 'w', group: 'g' }).register('gather', async (ctx: AsyncContext) => {
+      const all = Array.from({ length: forever + others }, () => ctx.promise())
+      const came = all.slice(forever).map((each, at) => each.then(() => seen.push(at)))
+      await Promise.race([Promise.all(came), ...all.slice(0, forever)])
+    })
+    const client = world.resonate({ pid: 'c', group: 'c' })
+    await world.until(client.beginRpc('id', 'gather', client.options({ target: 'g' })))
+    await world.pass(10)
+    let next = forever
+    const settleNext = (turns: number): void => {
+      if (turns > 0) return world.platform.defer(() => settleNext(turns - 1))
+      if (next === forever + others) return
+      void world.ask('promise.settle', { id: `id:${next++}`, state: 'resolved', value: {} })
+    }
+    world.fault = ({ kinds }) => {
+      if (kinds.includes('promise.check')) settleNext(gap)
+      return undefined
+    }
+    settleNext(0)
+    await world.pass(100)
+    assert.equal(seen.length, others)
+    await world.stop()
+  })
+}
+
 test('generators and async functions call each other, here and elsewhere', async () => {
   const register = (resonate: Resonate) => {
     function* generator(ctx: Context, depth: number): Generator<unknown, string, unknown> {

@@ -102,7 +102,9 @@ export function suspendTask(env: Env, data: Data<'task.suspend'>): Decision {
   const promises = awaited.map((id) => promiseOf(env, id))
   const absent = promises.indexOf(null)
   if (absent >= 0) return refuse(422, `awaited promise ${quote(awaited[absent] as string)} not found`)
-  if (promises.some((promise) => promise?.state !== 'pending')) return goOn(env, held, data.preload)
+  // Of what is not named again one may have settled meanwhile: it resumed the task that was in hand, and is no callback any more.
+  const isResumed = data.kept !== undefined && held.task.resumes > 0
+  if (isResumed || promises.some((promise) => promise?.state !== 'pending')) return goOn(env, held, data.preload)
   const task: TaskRow = {
     ...held.task,
     state: 'suspended',
@@ -113,7 +115,7 @@ export function suspendTask(env: Env, data: Data<'task.suspend'>): Decision {
     resumes: 0,
     lost: 0,
     released: 0,
-    awaits: { ids: awaited.slice(0, AWAITS_KEPT), count: awaited.length },
+    awaits: { ids: awaited.slice(0, AWAITS_KEPT), count: awaited.length + (data.kept ?? 0) },
   }
   const callbacks = awaited.map((id): Effect => ({ kind: 'callback.add', awaited: id, awaiter: data.id }))
   return ok({}, [{ kind: 'task', row: task }, ...callbacks])

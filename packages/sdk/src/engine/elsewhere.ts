@@ -16,6 +16,8 @@ import type { Operation } from './operations.ts'
 const CHECK_MAX = 1_000
 /** What nobody waits for yet, and is asked about along with the rest when a task is taken up, at most. */
 const AHEAD_MAX = 1_000
+/** Of what a suspend named before, so much is named again, for people who ask what a task waits for. */
+const NAMED_AGAIN = 8
 /** Longer than the millisecond of a settlement, also where a timer fires a little early. */
 const TICK_MS = 2
 /** A function that runs beside what it waits for is told of settlements after this long. */
@@ -59,6 +61,8 @@ export interface Look {
 export class Elsewhere implements Watcher {
   readonly #asker: Asker
   readonly #all = new Set<Operation>()
+  /** Those that a suspend has named: the callback holds until they are settled. */
+  readonly #registered = new Set<Operation>()
   /** What was settled until then, server time, and is waited for, has been seen. */
   #seenUntil = Number.NEGATIVE_INFINITY
   /** Counts what came into sight. */
@@ -95,6 +99,7 @@ export class Elsewhere implements Watcher {
 
   delete(operation: Operation): void {
     this.#all.delete(operation)
+    this.#registered.delete(operation)
   }
 
   /** Something exists, or is waited for, that no look so far has asked about. */
@@ -106,6 +111,22 @@ export class Elsewhere implements Watcher {
   /** What someone waits for: its function, or the end of the function that started it. */
   awaited(): Operation[] {
     return [...this.#all].filter((operation) => !operation.hasArrived && isWanted(operation))
+  }
+
+  /** What to name in a suspend, `max` of it at most, and how many callbacks hold of those that were named before. */
+  toAwait(max: number): { readonly named: readonly Operation[]; readonly kept: number } {
+    const awaited = this.awaited()
+    // A sleep ends when it does: whatever else has to wait for a later suspend, it does not.
+    if (awaited.length > max) awaited.sort((a, b) => rankOf(a) - rankOf(b))
+    if (!this.#isFurther) return { named: awaited.slice(0, max), kept: 0 }
+    const named = awaited.filter((operation, at) => at < NAMED_AGAIN || !this.#registered.has(operation)).slice(0, max)
+    const kept = awaited.reduce((sum, operation) => sum + (this.#registered.has(operation) ? 1 : 0), 0)
+    return { named, kept: kept - named.filter((operation) => this.#registered.has(operation)).length }
+  }
+
+  /** The server has callbacks for these from now on. */
+  registered(named: readonly Operation[]): void {
+    for (const operation of named) this.#registered.add(operation)
   }
 
   /** A result may be there, or one that goes before those that are. `isAhead`: nobody may wait for it yet. */
@@ -144,14 +165,18 @@ export class Elsewhere implements Watcher {
   }
 
   #lookAt(asked: readonly Operation[]): Look {
-    const isCheck = this.#asker.host.transport.checks && !this.#isRefused
     const ids = asked.map(({ id }) => id)
-    const calls: Call[] = isCheck
+    const calls: Call[] = this.#isFurther
       ? pagesOf(ids).map((page) => ({ kind: 'promise.check', data: { ids: page } }))
       : ids.map((id) => ({ kind: 'promise.get', data: { id } }))
     const until = this.#untilAt
     this.#untilAt = Number.NEGATIVE_INFINITY
     return { asked, calls, sight: this.#sight, until }
+  }
+
+  /** Whether the server knows more than the published protocol. */
+  get #isFurther(): boolean {
+    return this.#asker.host.transport.checks && !this.#isRefused
   }
 
   /** Takes the answers to a look, in the order of its calls. */

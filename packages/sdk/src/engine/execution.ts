@@ -781,11 +781,9 @@ export class Execution {
 
   #end(): void {
     if (this.#outcome) return this.#fulfill(this.#outcome)
-    const awaited = this.#elsewhere.awaited()
-    // A sleep ends when it does: whatever else has to wait for a later suspend, it does not.
-    if (awaited.length > AWAITED_MAX) awaited.sort((a, b) => rankOf(a) - rankOf(b))
+    const { named, kept } = this.#elsewhere.toAwait(AWAITED_MAX)
     // Nothing to wait for and yet not done: it awaits something of its own, a timer or a request, and comes back by itself.
-    if (awaited.length > 0) this.#suspend(awaited.slice(0, AWAITED_MAX))
+    if (named.length > 0) this.#suspend(named, kept)
   }
 
   #fulfill(outcome: Outcome): void {
@@ -812,24 +810,24 @@ export class Execution {
     this.touch()
   }
 
-  #suspend(awaited: readonly Operation[]): void {
+  #suspend(named: readonly Operation[], kept: number): void {
     this.state = 'suspending'
-    const actions = awaited.map(({ id }) => ({
+    const actions = named.map(({ id }) => ({
       kind: 'promise.register_callback',
       data: { awaited: id, awaiter: this.id },
     }))
-    const data = { id: this.id, version: this.version, actions, preload: false }
-    this.#push({ kind: 'task.suspend', data }, { isOpen: true }, (reply) => this.#suspended(reply))
+    const data = { id: this.id, version: this.version, actions, preload: false, ...(kept > 0 && { kept }) }
+    this.#push({ kind: 'task.suspend', data }, { isOpen: true }, (reply) => this.#suspended(named, reply))
   }
 
-  #suspended(reply: Reply): void {
+  #suspended(named: readonly Operation[], reply: Reply): void {
     const { status, repeated } = reply
-    if (status === 200) return this.#putDown()
+    if (status === 200) return this.#putDown(named)
     if (status === 300) {
       this.state = 'active'
       return this.#elsewhere.look({ isAhead: true })
     }
-    if (status === 409 && repeated) return this.#askWhetherSuspended()
+    if (status === 409 && repeated) return this.#askWhetherSuspended(named)
     // The creation of a promise to wait for was refused, so it is not there, or its id is none; its function is told instead.
     if ((status === 422 || status === 400) && this.#arrivals.size > 0) {
       this.state = 'active'
@@ -840,11 +838,11 @@ export class Execution {
   }
 
   /** The answer to a suspend was lost: the task itself tells whether it was heard. */
-  #askWhetherSuspended(): void {
+  #askWhetherSuspended(named: readonly Operation[]): void {
     void this.#ask({ kind: 'task.get', data: { id: this.id } }).then((reply) => {
       const task = reply?.status === 200 ? (reply.data as { task: TaskRecord }).task : undefined
       const isOurs = task?.version === this.version && (task.state === 'suspended' || task.state === 'pending')
-      if (isOurs) this.#putDown()
+      if (isOurs) this.#putDown(named)
       else this.lose()
     })
   }
@@ -857,8 +855,9 @@ export class Execution {
     }
   }
 
-  #putDown(): void {
+  #putDown(named: readonly Operation[]): void {
     if (this.state !== 'suspending') return
+    this.#elsewhere.registered(named)
     this.#elsewhere.rest()
     this.#endPass()
     this.state = 'suspended'

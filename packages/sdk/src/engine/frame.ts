@@ -9,6 +9,7 @@ import { type Caller, type CallerFacts, childId, type Operation } from './operat
 
 /** The execution that it is part of, as it knows it. */
 export interface Executor {
+  readonly id: string
   readonly originId: string
   readonly branchId: string
   readonly timeoutAt: number
