@@ -110,6 +110,8 @@ export interface BatchContext {
   readonly dispatcher: Dispatcher
   /** A bug: what threw, on which kind. */
   readonly failed: (error: unknown, kind: string) => void
+  /** Rows outside the locked ones, past which no more of them are looked for before the batch is begun again. */
+  readonly uncoveredMax: number
 }
 
 export class Batch {
@@ -143,7 +145,9 @@ export class Batch {
 
   async decideAll(entries: readonly Entry[]): Promise<void> {
     const uncovered: Uncovered[] = []
+    const found = () => uncovered.reduce((sum, { needs }) => sum + needs.ids.size, 0)
     for (const entry of entries) {
+      if (uncovered.length > 0 && found() > this.#context.uncoveredMax) break
       const before = this.executed.length
       const work = this.#enter(entry)
       // Awaiting only where something had to be loaded keeps the common case synchronous.

@@ -4,8 +4,8 @@
 // that made it true. L4. What waits is bounded: past `queueMax` requests are refused with 503; the server's own steps are few
 // and always taken. L5. While the store fails nobody waits longer than one batch takes to fail: with it everything that waits
 // is refused. L6. What the store does not accept fails whoever brought it, and nobody beside.
-// L7. What turns out to need far more locks than a batch should take is decided in parts, as far as its entries stand by
-// themselves.
+// L7. What turns out to need far more locks than a batch should take is decided in parts: requests at once, the server's own
+// steps in halves, each by itself and behind what waits by then.
 
 import {
   type Answer,
@@ -58,6 +58,8 @@ interface Group {
   readonly settled?: (isCommitted: boolean) => void
   /** Each entry stands by itself: they need not be decided together. */
   readonly isDivisible?: boolean
+  /** A part of what needed too many locks: decided with nothing else. */
+  readonly isWide?: boolean
   readonly enteredAt: number
 }
 
@@ -189,7 +191,7 @@ export class Lane {
       batch = []
       for (let next = between.shift(); next; next = between.shift()) await next.quiet?.()
     } catch (error) {
-      if (error instanceof TooWide) await this.#halve(batch, between)
+      if (error instanceof TooWide) await this.#narrow(batch, between)
       else if (error instanceof Unacceptable && batch.length > 0) await this.#isolate(batch, between, error)
       else this.#failed([...batch, ...between], error)
     }
@@ -201,6 +203,14 @@ export class Lane {
     this.#options.log.error({ err: error }, 'the store did not accept what a request brings')
     this.#refuse(batch, error, NOT_ACCEPTED)
     return this.#carryOut(between)
+  }
+
+  /** L7. */
+  #narrow(batch: readonly Group[], between: readonly Group[]): Promise<void> {
+    const steps = batch.filter((group) => group.isDivisible)
+    if (steps.length === 0) return this.#halve(batch, between)
+    for (const half of steps.flatMap(halvesOf)) this.#push({ ...half, isWide: true })
+    return this.#carryOut([...batch.filter((group) => !group.isDivisible), ...between])
   }
 
   async #halve(batch: readonly Group[], between: readonly Group[]): Promise<void> {
@@ -217,14 +227,15 @@ export class Lane {
     let count = 0
     let size = 0
     let bytes = 0
-    for (const { entries, isBarrier } of this.#queue) {
+    for (const { entries, isBarrier, isWide } of this.#queue) {
+      if (isWide && count > 0) break
       // What runs between two batches takes its time as well, so it counts as an entry.
       size += Math.max(entries.length, 1)
       for (const entry of entries) bytes += bytesOf(entry)
       if (locksMax !== undefined) this.#addLockNames(names, entries)
       if (count > 0 && (size > batchMax || bytes > bytesMax || names.size > (locksMax ?? names.size))) break
       count++
-      if (isBarrier) break
+      if (isBarrier || isWide) break
     }
     const groups = this.#queue.splice(0, count)
     for (const { entries } of groups) this.#waiting -= entries.length
@@ -306,9 +317,11 @@ export class Lane {
   }
 
   #isTooWide({ ids }: Needs): boolean {
-    const { locksMax } = this.#options.store
-    if (locksMax === undefined || ids.size <= WIDE * locksMax) return false
-    return new Set([...ids].map(lockName)).size > WIDE * locksMax
+    return ids.size > this.#locksWide && new Set([...ids].map(lockName)).size > this.#locksWide
+  }
+
+  get #locksWide(): number {
+    return WIDE * (this.#options.store.locksMax ?? Number.POSITIVE_INFINITY)
   }
 
   /** Where locks are rows, taking them can be what a race is lost about. */
@@ -326,7 +339,7 @@ export class Lane {
     const { machine, dispatcher, log } = this.#options
     const failed = (error: unknown, kind: string) =>
       log.error({ err: error, kind }, 'a request failed inside the machine')
-    return new Batch(transaction, { config: machine, dispatcher, failed })
+    return new Batch(transaction, { config: machine, dispatcher, failed, uncoveredMax: this.#locksWide })
   }
 
   /** The store failed, or the outcome of the commit is unknown: never answered as a failure that did not happen. */
@@ -368,6 +381,7 @@ function isDivisible(groups: readonly Group[]): boolean {
 
 /** Told of together, when both are. */
 function halvesOf(group: Group): readonly Group[] {
+  if (group.entries.length === 1) return [group]
   const middle = Math.ceil(group.entries.length / 2)
   let left = 2
   let isCommitted = true
