@@ -27,7 +27,7 @@ python() {
 
 install_python() { # version, interpreter
   local folder="$cache/python-$1" wanted="$here/python/requirements-$1.txt"
-  cmp -s "$wanted" "$folder/installed.txt" && return
+  cmp -s "$wanted" "$folder/installed.txt" && "$folder/bin/python" -c 'import resonate' && return
   rm -rf "$folder"
   "$2" -m venv "$folder" && timeout "$PIP_TIMEOUT_S" "$folder/bin/pip" install -q --disable-pip-version-check \
     --no-deps --only-binary :all: -r "$wanted" && "$folder/bin/python" -c 'import resonate.resonate' &&
