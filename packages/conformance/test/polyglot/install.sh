@@ -43,6 +43,6 @@ fi
 
 if have cargo; then
   timeout "$CARGO_TIMEOUT_S" cargo build -q --locked --bins --examples --manifest-path "$here/rust/Cargo.toml" --target-dir "$cache/rust" ||
-    left_out 'the SDK for Rust: its worker could not be built with crates.io'
+    left_out 'the SDK for Rust: its worker could not be built'
 else left_out 'the SDK for Rust: it needs cargo'
 fi
