@@ -54,8 +54,8 @@ export async function crashEverywhere<T>(make: () => Program<T>, options: CrashO
   const result = await run(make(), options, count)
   for (let request = 1; request <= requests; request++) {
     for (const when of ['before', 'after'] as const) {
-      const struck = await run(make(), options, killed(request, when))
-      check(result, struck, `killed right ${when} request ${request} of ${requests}`)
+      const struck = run(make(), options, killed(request, when))
+      await check(result, struck, `killed right ${when} request ${request} of ${requests}`)
     }
   }
   return { result, requests }
@@ -66,7 +66,7 @@ export async function faultsAtRandom<T>(make: () => Program<T>, options: FaultOp
   const { runs = 20, seed: first = 1 } = options
   const result = await run(make(), options, () => undefined)
   for (let seed = first; seed < first + runs; seed++)
-    check(result, await run(make(), options, drawn(seed, options)), `with faults of seed ${seed}`)
+    await check(result, run(make(), options, drawn(seed, options)), `with faults of seed ${seed}`)
   return result
 }
 
@@ -104,10 +104,12 @@ async function run<T>(program: Program<T>, { world: options }: CrashOptions, str
   // Only once the one before is dead.
   world.fault = (sending) => (sending.pid === CLIENT ? undefined : strike(sending, () => world.platform.defer(start)))
   const client = world.resonate({ pid: CLIENT, group: CLIENT })
-  start()
-  const result = await world.until(program.call(client, world))
-  await world.stop()
-  return result
+  try {
+    start()
+    return await world.until(program.call(client, world))
+  } finally {
+    await world.stop()
+  }
 }
 
 const CLIENT = 'client'
@@ -116,8 +118,12 @@ function pidOf(worker: number): string {
   return `worker-${worker}`
 }
 
-function check(expected: unknown, found: unknown, where: string): void {
-  const [before, after] = [told(expected), told(found)]
+async function check(expected: unknown, struck: Promise<unknown>, where: string): Promise<void> {
+  const before = told(expected)
+  const found = await struck.catch((cause) => {
+    throw new Error(`In peace the program came to ${before}, ${where} it failed: ${String(cause)}`, { cause })
+  })
+  const after = told(found)
   if (before !== after) throw new Error(`In peace the program came to ${before}, ${where} to ${after}`)
 }
 

@@ -99,9 +99,12 @@ export class World {
     return this.#keep(new AsyncResonate(this.#inside(options)))
   }
 
-  /** Kills a worker: its functions go no further, and the server sees its connection end. */
+  /** Kills a worker: its functions go no further, and the server sees its connection end. Throws where there is none of this name. */
   crash(pid: string): void {
-    this.#transports.get(pid)?.crash()
+    const transport = this.#transports.get(pid)
+    if (transport) return transport.crash()
+    const known = [...this.#transports.keys()].map((name) => `'${name}'`).join(', ')
+    throw new Error(`A worker of this world was expected, got '${pid}': there ${known ? `are ${known}` : 'is none'}`)
   }
 
   /** The result of `promise`, letting time pass as it must. Throws when `promise` is still open after 400 days. */

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { TaskRecord } from '@resonatehq/protocol'
 import type { Context } from '@resonatehq/sdk'
-import { crashEverywhere, faultsAtRandom, type Program } from '@resonatehq/sdk/testing'
+import { crashEverywhere, faultsAtRandom, type Program, World } from '@resonatehq/sdk/testing'
 import { STYLES, type Style, workflows, worldWith } from './styles.ts'
 
 const NAMES = ['steps', 'nested', 'remote', 'fan', 'forgetful', 'failing'] as const
@@ -108,4 +108,33 @@ test('a program that a crash changes is found out, with where it was struck', as
     faultsAtRandom(counting, { crash: 0.5 }),
     /In peace the program came to 1, with faults of seed \d+ to \d/,
   )
+})
+
+test('a program that fails where it was struck is found out, with where and with why', async () => {
+  const wavering = (): Program<void> => {
+    let runs = 0
+    return {
+      worker(resonate) {
+        resonate.register('waver', async (ctx: Context) => {
+          runs += 1
+          await ctx.run(() => 1)
+          if (runs > 1) throw new TypeError('another time')
+        })
+      },
+      call: (client) => client.rpc('id', 'waver'),
+    }
+  }
+  const why = /undefined, killed right (before|after) request \d of \d it failed: TypeError: another time$/
+  await assert.rejects(crashEverywhere(wavering), why)
+  const message = /undefined, with faults of seed \d+ it failed: TypeError: another time$/
+  await assert.rejects(faultsAtRandom(wavering, { crash: 0.5 }), message)
+})
+
+test('a world refuses to kill a worker that it does not have', async () => {
+  const world = new World()
+  assert.throws(() => world.crash('w1'), { message: "A worker of this world was expected, got 'w1': there is none" })
+  world.resonate({ pid: 'w2' })
+  assert.throws(() => world.crash('w1'), /got 'w1': there are 'w2'$/)
+  world.crash('w2')
+  await world.stop()
 })
