@@ -139,6 +139,22 @@ test('a proxy that answers with a page counts as trouble, not as an answer', asy
   assert.equal(reply?.status, 200)
 })
 
+test('who is no server of ours cannot say that a task is gone', async () => {
+  for (const status of [200, 404, 409]) {
+    const page = { status, contentType: 'text/html', retryAfter: undefined, body: '<html>' }
+    const said: unknown[] = []
+    const warn = (fields: object) => void said.push(fields)
+    const logger = { debug() {}, info() {}, warn, error: warn } as unknown as Logger
+    const { world, transport } = serve({ answer: (posts) => (posts < 4 ? page : undefined), logger })
+    const [reply] = await world.until(transport.send([get('a'), get('b')]))
+    assert.equal(reply?.status, 200)
+    const cause =
+      `http://server answered ${status} without an envelope, as every answer of a Resonate server is: ` +
+      'is the URL right, and is nothing in between?'
+    assert.deepEqual(said, [{ url: 'http://server', cause }])
+  }
+})
+
 test('patience ends with an error that says why', async () => {
   const { world, transport } = serve({ answer: () => 'cut' })
   await assert.rejects(world.until(transport.send([get('a')], { patienceMs: 5_000 })), {

@@ -27,6 +27,18 @@ const BODY_CHARS_MAX = 1_000_000
 /** Bodies under way at once. What comes while all are under way gathers and travels together. */
 const POSTS_MAX = 4
 
+/** What these mean is the protocol's: 404 that a task is gone, 409 that another has it. */
+const MEANINGFUL = new Set([200, 300, 404, 409, 422, 501])
+const ASK_URL = 'as every answer of a Resonate server is: is the URL right, and is nothing in between?'
+
+/** Somebody else answered. */
+class NoEnvelope extends Error {
+  constructor(status: number, url: string) {
+    super(`${url} answered ${status} without an envelope, ${ASK_URL}`)
+    this.name = 'NoEnvelope'
+  }
+}
+
 export interface HttpTransportOptions {
   readonly url: string
   readonly group: string
@@ -281,11 +293,13 @@ export class HttpTransport implements Transport {
     const { timeoutMs } = this.#options
     const headers = this.#headers
     const response = await this.#platform.http.request(`${this.#base}/`, { method: 'POST', headers, body, timeoutMs })
-    this.#recovered()
     const parsed = parseObject(response.body)
     const retryMs = retryAfterMs(response.retryAfter, this.#platform.now())
     if (parsed !== undefined) return { body: parsed, retryMs }
-    return { body: { head: { status: response.status || 500 }, data: response.body.slice(0, 200) }, retryMs }
+    // A proxy may well say that it lets nobody in; what has become of a task or a promise is not for it to say.
+    const status = response.status || 500
+    if (MEANINGFUL.has(status)) throw new NoEnvelope(status, this.#base)
+    return { body: { head: { status }, data: response.body.slice(0, 200) }, retryMs }
   }
 
   /** Hands the answers over, and asks again for what was refused for now. */
@@ -303,11 +317,14 @@ export class HttpTransport implements Transport {
     let passing: Envelope | undefined
     for (const [at, envelope] of envelopes.entries()) {
       const status = envelope?.head?.status
-      if (typeof status !== 'number') passing = { head: { status: 502 }, data: 'the answer is no envelope' }
+      if (typeof status !== 'number') passing = { head: { status: 502 }, data: `the answer is no envelope, ${ASK_URL}` }
       else if (isPassing(status)) passing = envelope
       else parcel.replies[at] = { status, data: envelope.data, repeated }
     }
-    if (!passing) return parcel.resolve(parcel.replies as Reply[])
+    if (!passing) {
+      this.#recovered()
+      return parcel.resolve(parcel.replies as Reply[])
+    }
     this.#again(parcel, new Error(`the server answered ${passing.head.status}: ${passing.data}`), retryMs, true)
   }
 
