@@ -2,7 +2,7 @@
 // group, and serves until it is stopped.
 
 import { idProblem, type Message, type PromiseRecord, type Tags, type Value } from '@resonatehq/protocol'
-import { callParam, DurableContext } from './context.ts'
+import { callParam, DurableContext, oversleeper } from './context.ts'
 import type { Dependencies } from './dependencies.ts'
 import { Codec, type Encryptor } from './engine/codec.ts'
 import { errors } from './engine/errors.ts'
@@ -178,6 +178,7 @@ export class Client {
       now: platform.now,
       random: platform.random,
       targetOf: (target: string | undefined, registered: Registered | undefined) => this.#targetOf(target, registered),
+      oversleeps: oversleeper(logger),
     }
     this.#worker = new Worker({
       pid: this.pid,

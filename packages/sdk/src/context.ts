@@ -23,6 +23,7 @@ import {
 } from './engine/options.ts'
 import type { AnyFunction, Registered, Registry } from './engine/registry.ts'
 import { checkedRootId } from './ids.ts'
+import type { Logger } from './log.ts'
 import { byName, withDefaults } from './typed-client.ts'
 
 /** What contexts take from the client they belong to. */
@@ -33,6 +34,8 @@ export interface ContextSource {
   random(): number
   /** The address of who runs a function where the call names nobody. */
   targetOf(target: string | undefined, registered: Registered | undefined): string
+  /** A function sleeps until after its own deadline, by which it will have timed out. */
+  oversleeps(id: string, func: string): void
 }
 
 /** How long `ctx.sleep` waits: one of both. Neither, or an instant that is past: it is over at once. */
@@ -161,6 +164,7 @@ export class DurableContext {
     this.#checkOpen('sleep')
     const id = this.#frame.nextId()
     const timeoutAt = wakeAt(duration, this.#source.now())
+    if (timeoutAt >= this.timeoutAt) this.#source.oversleeps(this.id, this.func)
     const target = this.#source.targetOf('default', undefined)
     const tags = { ...this.#tags('global', id, this.originId), 'resonate:target': target, 'resonate:timer': 'true' }
     return this.#operation(
@@ -307,6 +311,17 @@ export function callParam(
 ): object {
   const retry = retryPolicy?.encode()
   return { func: name, args, version: registered?.version ?? (version || 1), ...(retry ? { retry } : {}) }
+}
+
+/** Who says that a function oversleeps: once for each function, whose code says so every time. */
+export function oversleeper(logger: Logger): (id: string, func: string) => void {
+  const said = new Set<string>()
+  return (id, func) => {
+    if (said.has(func)) return
+    said.add(func)
+    const what = `'${id}' (function '${func}') sleeps until its deadline or longer, and will have timed out by then`
+    logger.warn({ id, func }, `${what}: call it with a longer timeout. Said once for each function`)
+  }
 }
 
 function wakeAt(duration: number | SleepOptions, now: number): number {

@@ -10,6 +10,7 @@ import {
   Exponential,
   Linear,
   type Logger,
+  PromiseTimedoutError,
   Resonate,
   type ResonateOptions,
   type RetryPolicy,
@@ -71,6 +72,27 @@ for (const style of STYLES) {
       assert.deepEqual([error, ms < 10], [undefined, true])
     })
   }
+
+  test(`${style}: a sleep that its function cannot outlive is made known, once for each function`, async () => {
+    const said: string[] = []
+    const quiet = () => {}
+    const logger = { debug: quiet, info: quiet, error: quiet, warn: (_: object, msg: string) => void said.push(msg) }
+    const world = new World()
+    const resonate = world.resonate({ logger })
+    resonate.register(
+      'act',
+      doing(style, (ctx) => ctx.sleep({ for: 2 * 86_400_000 })),
+    )
+    for (const id of ['a', 'b']) await assert.rejects(world.until(resonate.run(id, 'act')), PromiseTimedoutError)
+    const week = resonate.options({ timeout: 7 * 86_400_000 })
+    await world.until(resonate.run('c', 'act', week))
+    assert.equal(said.length, 1)
+    assert.match(
+      said[0] as string,
+      /^'a' \(function 'act'\) sleeps until its deadline or longer, .*: call it with a longer timeout/,
+    )
+    await world.stop()
+  })
 
   test(`${style}: a timeout that is no number is refused by ctx.promise`, async () => {
     for (const timeout of [Number.NaN, '100', -1]) {

@@ -5,7 +5,7 @@
 // S2. The address of this function is what the task's own promise says, never what a request claims.
 
 import type { TaskRef } from '@resonatehq/protocol'
-import { DurableContext } from '../context.ts'
+import { DurableContext, oversleeper } from '../context.ts'
 import type { Codec } from '../engine/codec.ts'
 import { errors } from '../engine/errors.ts'
 import type { Ending, Execution, ExecutionClaim } from '../engine/execution.ts'
@@ -88,7 +88,8 @@ export class Serving {
     const { codec, registry, dependencies, retryPolicy, tracing, ttl } = parts
     const targetOf = (target: string | undefined, registered: Registered | undefined) =>
       target === undefined && registered ? this.#address : this.#transport.match(target ?? 'default')
-    const source = { registry, dependencies, now: platform.now, random: platform.random, targetOf }
+    const oversleeps = oversleeper(logger)
+    const source = { registry, dependencies, now: platform.now, random: platform.random, targetOf, oversleeps }
     this.#worker = new OneTaskWorker({
       ...{ pid, ttl, codec, registry, logger, platform, retryPolicy, tracing },
       transport: this.#pushed(),
