@@ -692,6 +692,22 @@ const TABLE = [
     meaning: 'Bytes of bodies that are being read or decided. Past it 503 with Retry-After.',
   },
   {
+    key: 'limits.answer_size',
+    type: 'bytes',
+    default: 64 * MIB,
+    min: KIB,
+    meaning:
+      'Bytes of all answers to one batch body. What is asked beyond is answered 503: ask for it again, in a shorter batch.',
+  },
+  {
+    key: 'limits.unread_bytes',
+    type: 'bytes',
+    default: 256 * MIB,
+    min: KIB,
+    meaning:
+      'Bytes of answers that clients have not taken yet. Past it 503 with Retry-After. Who takes nothing for server.request_timeout is cut off.',
+  },
+  {
     key: 'limits.token_rate',
     type: 'integer',
     default: 0,

@@ -47,6 +47,8 @@ export interface HttpResponse {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
+  /** To be called once it is written or its client is gone. Absent: it is too small to matter. */
+  readonly taken?: () => void
 }
 
 export interface Http {
@@ -128,6 +130,8 @@ export function createHttp(parts: HttpParts): Http {
   const limits = ruleLimitsOf(config)
   const legacySeen = new Set<string>()
   let inFlight = 0
+  /** Bytes of large answers that are not taken yet. */
+  let unreadBytes = 0
   let readiness: Promise<HttpResponse> | undefined
 
   function handle(request: HttpRequest): HttpResponse | Promise<HttpResponse> {
@@ -154,7 +158,23 @@ export function createHttp(parts: HttpParts): Http {
     const full = noRoomFor(entry.request ? 1 : 0)
     if (full) return refuse(startedAt, 503, full, entry)
     const [decided] = await decideAll([entry])
-    return envelopeOf(entry, finish(startedAt, entry, decided as Answer))
+    const response = envelopeOf(entry, finish(startedAt, entry, decided as Answer))
+    return unreadBytes > 0 && response.body.length > room() ? envelopeOf(entry, NO_ROOM) : held(response)
+  }
+
+  function room(): number {
+    return config['limits.unread_bytes'] - unreadBytes
+  }
+
+  /** Counted until it is taken. */
+  function held(response: HttpResponse): HttpResponse {
+    const { length } = response.body
+    if (length < LARGE) return response
+    unreadBytes += length
+    const taken = () => {
+      unreadBytes -= length
+    }
+    return { ...response, taken }
   }
 
   /** A bug, or answers too long for one text: this request is told, the others go on. */
@@ -184,8 +204,21 @@ export function createHttp(parts: HttpParts): Http {
     const full = noRoomFor(entries.filter(isUndecided).length)
     if (full) return refuse(startedAt, 503, full, nobody)
     const answers = await decideAll(entries)
-    const texts = entries.map((entry, at) => envelopeText(entry, finish(startedAt, entry, answers[at] as Answer)))
-    return { status: 200, headers: JSON_HEADERS, body: `[${texts.join(',')}]` }
+    const given = entries.map((entry, at) => finish(startedAt, entry, answers[at] as Answer))
+    return held({ status: 200, headers: JSON_HEADERS, body: `[${textsWithin(entries, given).join(',')}]` })
+  }
+
+  /** As many answers as there is room for. The rest is decided too, and asked for again: that is what a 503 means. */
+  function textsWithin(entries: readonly Entry[], answers: readonly Answer[]): string[] {
+    const most = Math.min(config['limits.answer_size'], room())
+    let size = 0
+    return entries.map((entry, at) => {
+      const text = size > most ? '' : envelopeText(entry, answers[at] as Answer)
+      size += text.length
+      // One that nobody holds up always fits.
+      const fits = size <= most || (at === 0 && unreadBytes === 0)
+      return fits ? text : envelopeText(entry, NO_ROOM)
+    })
   }
 
   /** The guards, in their order. At once where it is known already whose token this is. */
@@ -406,6 +439,14 @@ interface Sender {
 
 function actOf({ subject, role }: Caller, { id }: Readonly<Record<string, unknown>>, { peer }: Sender) {
   return { subject, role, ...(typeof id === 'string' && { id }), ...(peer !== undefined && { peer }) }
+}
+
+/** Smaller answers lie with the operating system, as many as there are connections. */
+const LARGE = 16 * 1024
+
+const NO_ROOM: Answer = {
+  status: 503,
+  data: 'There is no room for an answer of this length now (limits.answer_size, limits.unread_bytes). Ask again, for less at a time.',
 }
 
 const NO_HEADERS: Readonly<Record<string, string>> = {}

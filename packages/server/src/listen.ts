@@ -2,7 +2,8 @@
 // a stop drains. It decides nothing about what is asked; it must never hold a byte that a limit does not cover.
 //
 // L1. Answers of one connection leave in the order of its requests (node:http keeps it), and nothing is written past them.
-// L2. The bytes of bodies being read or decided are at most `limits.queue_bytes` together.
+// L2. The bytes of bodies being read or decided are at most `limits.queue_bytes` together, those of answers that are not
+//     taken at most `limits.unread_bytes`.
 // L3. After a stop no request is read; each one read before is answered, unless the time for that runs out.
 
 import http, {
@@ -174,8 +175,13 @@ export function createListener(parts: ListenParts): Listener {
     respond(response, await parts.http.handle(asked), stopping)
   }
 
-  function respond(response: ServerResponse, { status, headers, body }: HttpResponse, close: boolean): void {
-    if (response.destroyed) return
+  function respond(response: ServerResponse, { status, headers, body, taken }: HttpResponse, close: boolean): void {
+    if (response.destroyed) return taken?.()
+    if (taken) {
+      response.once('close', taken)
+      // The time runs anew whenever some of it was taken.
+      response.setTimeout(config['server.request_timeout'], () => response.destroy())
+    }
     const length = status === 204 ? {} : { 'content-length': Buffer.byteLength(body) }
     response.writeHead(status, { ...headers, ...length, ...(close && { connection: 'close' }) })
     response.end(body)

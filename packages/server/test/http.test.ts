@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ask, create, envelope, FakeEngine, post, startServer } from './world.ts'
+import { ask, create, type Envelope, envelope, FakeEngine, post, startServer } from './world.ts'
 
 test('an answer is an envelope whose status is that of HTTP, 300 too, and JSON always', async (t) => {
   const { url } = await startServer(t)
@@ -143,6 +143,28 @@ test('past the queue limit a request is refused with when to come back, and the 
     (await Promise.all(pending)).map(({ status }) => status),
     [200, 200],
   )
+})
+
+test('answers of a batch past the bytes for one are asked for again; one alone always fits', async (t) => {
+  const engine = new FakeEngine()
+  engine.answer = async () => ({ status: 200, data: { text: 'x'.repeat(1_000) } })
+  const { url } = await startServer(t, { 'limits.answer_size': '3KiB' }, engine)
+  const gets = Array.from({ length: 4 }, (_, n) => envelope('promise.get', { id: `${n}` }, { corrId: `${n}` }))
+  const several = async (asked: unknown) => (await post(url, asked)).body as unknown as Envelope[]
+  const answers = await several(gets)
+  assert.deepEqual(
+    answers.map(({ head }) => [head.corrId, head.status]),
+    [
+      ['0', 200],
+      ['1', 200],
+      ['2', 503],
+      ['3', 503],
+    ],
+  )
+  assert.match(answers[2]?.data, /limits\.answer_size/)
+  engine.answer = async () => ({ status: 200, data: { text: 'x'.repeat(5_000) } })
+  assert.equal((await several(gets.slice(0, 1)))[0]?.head.status, 200)
+  assert.equal((await post(url, gets[0])).status, 200)
 })
 
 test('a stop finishes what is in flight and takes nothing new', async (t) => {

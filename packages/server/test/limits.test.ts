@@ -167,6 +167,8 @@ const ELSEWHERE: Partial<Record<ConfigKey, string>> = {
   'server.header_size': 'listen.test.ts',
   'limits.queue_length': 'http.test.ts',
   'limits.queue_bytes': 'listen.test.ts',
+  'limits.answer_size': 'http.test.ts',
+  'limits.unread_bytes': 'listen.test.ts',
   'limits.token_rate': 'security.test.ts',
   'limits.token_burst': 'security.test.ts',
   'limits.token_table': 'auth.test.ts',

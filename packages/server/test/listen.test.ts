@@ -2,6 +2,7 @@
 // answers when a test says so.
 
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import type { Answer } from '@resonatehq/protocol'
@@ -10,7 +11,7 @@ import type { Poll } from '../src/dispatch/poll.ts'
 import { errorOf, type Http } from '../src/http.ts'
 import { nodePlatform, silentLogger } from '../src/index.ts'
 import { createListener } from '../src/listen.ts'
-import { configOf, create, envelope, FakeEngine, startServer } from './world.ts'
+import { configOf, create, envelope, FakeEngine, post, startServer } from './world.ts'
 
 /** One connection, spoken to in raw bytes. */
 class Line {
@@ -165,6 +166,32 @@ test('bodies past the bytes of the queue are told when to come back, and there i
   await engine.arrives('c')
   engine.release('c')
   await first.hears(/"corrId":"c"/)
+})
+
+test('answers that are not taken leave no room for others, until who takes nothing is cut off', async (t) => {
+  const engine = new FakeEngine()
+  const length = 32 * 1024 * 1024
+  engine.answer = async () => ({ status: 200, data: { text: 'x'.repeat(length) } })
+  const limits = { 'limits.unread_bytes': '20MiB', 'server.request_timeout': 1_000 }
+  const { url } = await startServer(t, limits, engine)
+  const { port } = new URL(url)
+  const lazy = connect(Number(port), '127.0.0.1').pause()
+  t.after(() => lazy.destroy())
+  const answered = new Promise((resolve) => lazy.once('readable', resolve))
+  lazy.write(request(create1('a')))
+  await answered
+  engine.answer = async () => ({ status: 200, data: {} })
+  const { status, headers, body } = await post(url, JSON.parse(create1('b')))
+  assert.deepEqual([status, headers.get('retry-after')], [503, '1'])
+  assert.match(body.data, /limits\.unread_bytes/)
+  while ((await post(url, JSON.parse(create1('b')))).status !== 200) {}
+  let taken = 0
+  lazy.on('error', () => {})
+  lazy.on('data', (chunk) => {
+    taken += chunk.length
+  })
+  await once(lazy.resume(), 'close')
+  assert.ok(taken < length, `${taken} bytes`)
 })
 
 test('a client that says nothing, or does not finish what it says, is cut off', async (t) => {
