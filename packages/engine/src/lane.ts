@@ -5,7 +5,8 @@
 // and always taken. L5. While the store fails nobody waits longer than one batch takes to fail: with it everything that waits
 // is refused. L6. What the store does not accept fails whoever brought it, and nobody beside.
 // L7. What turns out to need far more locks than a batch should take is decided in parts: requests at once, the server's own
-// steps in halves, each by itself and behind what waits by then.
+// steps in halves, each by itself and behind what waits by then. L8. The pages that a batch reads are shorter where they are
+// many: together they are bounded.
 
 import {
   type Answer,
@@ -251,10 +252,15 @@ export class Lane {
 
   async #execute(groups: readonly Group[]): Promise<void> {
     const entries = groups.length === 1 && groups[0] ? groups[0].entries : groups.flatMap((group) => group.entries)
-    const needs = this.#needsOf(entries)
+    const whole = this.#needsOf(entries)
+    const machine = this.#machineFor(whole.scans.size)
+    const needs = machine === this.#options.machine ? whole : this.#needsOf(entries, machine)
     const { platform, observer } = this.#options
     const startedAt = platform.ticks()
-    const { batch, changes, loadMs, commitMs } = await this.#attempt(entries, needs, { mayDivide: isDivisible(groups) })
+    const { batch, changes, loadMs, commitMs } = await this.#attempt(entries, needs, {
+      machine,
+      mayDivide: isDivisible(groups),
+    })
     const waitMs = startedAt - (groups[0]?.enteredAt ?? startedAt)
     observer.batch({ requests: entries.length, waitMs, loadMs, commitMs })
     batch.answer()
@@ -264,19 +270,28 @@ export class Lane {
     this.#options.health.answered()
   }
 
-  #needsOf(entries: readonly Entry[]): Needs {
+  /** L8. */
+  #machineFor(pages: number): MachineConfig {
+    const { machine } = this.#options
+    const share = Math.floor(PAGES_BYTES / Math.max(pages, 1))
+    if (share >= Math.max(machine.examinedBytesMax, machine.preloadBytesMax)) return machine
+    const examinedBytesMax = Math.min(share, machine.examinedBytesMax)
+    return { ...machine, examinedBytesMax, preloadBytesMax: Math.min(share, machine.preloadBytesMax) }
+  }
+
+  #needsOf(entries: readonly Entry[], machine = this.#options.machine): Needs {
     const needs = new Needs()
     for (const entry of entries) {
-      if (entry.kind === 'input') this.#addFootprint(needs, entry.input)
+      if (entry.kind === 'input') this.#addFootprint(needs, entry.input, machine)
       else if (entry.kind !== 'count') needs.ids.add(entry.id)
       if (entry.kind === 'wake') needs.waiters.add(entry.id)
     }
     return needs
   }
 
-  #addFootprint(needs: Needs, input: Input): void {
+  #addFootprint(needs: Needs, input: Input, machine: MachineConfig): void {
     try {
-      addFootprint(needs, input, this.#options.machine)
+      addFootprint(needs, input, machine)
     } catch {
       // A bug in one request must not take the others along: deciding it throws again, and answers 500 to it alone.
     }
@@ -286,7 +301,7 @@ export class Lane {
   async #attempt(
     entries: readonly Entry[],
     needs: Needs,
-    { isRehearsal = false, mayDivide = false } = {},
+    { isRehearsal = false, mayDivide = false, machine = this.#options.machine } = {},
   ): Promise<Attempt> {
     const { platform } = this.#options
     let races = 0
@@ -294,7 +309,7 @@ export class Lane {
       const startedAt = platform.ticks()
       const transaction = await this.#begun(needs)
       const loadMs = platform.ticks() - startedAt
-      const batch = this.#batch(transaction)
+      const batch = this.#batch(transaction, machine)
       try {
         await batch.decideAll(entries)
         const decidedAt = platform.ticks()
@@ -335,8 +350,8 @@ export class Lane {
     }
   }
 
-  #batch(transaction: Transaction): Batch {
-    const { machine, dispatcher, log } = this.#options
+  #batch(transaction: Transaction, machine: MachineConfig): Batch {
+    const { dispatcher, log } = this.#options
     const failed = (error: unknown, kind: string) =>
       log.error({ err: error, kind }, 'a request failed inside the machine')
     return new Batch(transaction, { config: machine, dispatcher, failed, uncoveredMax: this.#locksWide })
@@ -370,6 +385,9 @@ export class Lane {
 
 /** It has turned out that a batch needs more locks than it should take: less of it is decided at a time. */
 class TooWide extends Error {}
+
+/** Texts of all pages that one batch reads: searches, and what is preloaded. */
+const PAGES_BYTES = 64 * 1024 * 1024
 
 /** So many times the locks that a batch should stay below are still taken, where what it needs turns out as it is decided. */
 const WIDE = 5
