@@ -12,6 +12,7 @@ import {
   queueOf,
   revokeMessage,
   type TaskRef,
+  type UnblockMessage,
   unblockMessage,
 } from '@resonatehq/protocol'
 import type { Store } from '@resonatehq/store'
@@ -91,6 +92,8 @@ export class Delivery {
   readonly #connections = new Map<string, Map<string, Connection[]>>()
   /** Pushed unblocks under way or waiting for their next attempt. */
   readonly #pushing = new Set<string>()
+  /** The `unblock` that was sent last: as one object to all who listen for it, it is written once. */
+  #unblockSent: { readonly settledAt: number | null; readonly message: UnblockMessage } | null = null
   /** Workers that refused an unblock since they were last sent what they are owed. */
   readonly #behind = new Set<string>()
   /** Workers whose owed unblocks are being sent; true: asked again meanwhile, because there is room again. */
@@ -253,7 +256,7 @@ export class Delivery {
     const own = group?.get(parsed.pid ?? '') ?? []
     const others = parsed.kind === 'any' ? [...(group?.values() ?? [])].flat() : []
     for (const connection of [...own, ...others]) {
-      if (!connection.port.send(unblockMessage(promise))) {
+      if (!connection.port.send(this.#unblockOf(promise))) {
         this.#options.placement.stall(connection.port)
         this.#behind.add(workerKey(connection.port))
         continue
@@ -263,6 +266,14 @@ export class Delivery {
       return true
     }
     return false
+  }
+
+  #unblockOf(promise: PromiseRow): UnblockMessage {
+    const last = this.#unblockSent
+    if (last?.message.data.promise.id === promise.id && last.settledAt === promise.settledAt) return last.message
+    const message = unblockMessage(promise)
+    this.#unblockSent = { settledAt: promise.settledAt, message }
+    return message
   }
 
   #pushUnblock(url: string, promise: PromiseRow, retryMs: number): void {

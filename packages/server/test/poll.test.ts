@@ -174,6 +174,30 @@ test('all connections together hold no more bytes than their limit: slow readers
   assert.equal(c?.port.send(EXECUTE), true)
 })
 
+test('room that one connection gives back is told to as many of the others as it is enough for', async () => {
+  const bytes = Buffer.byteLength(`data: ${JSON.stringify(EXECUTE)}\n\n`)
+  const { engine, connect } = open({ 'transports.http_poll.buffer_bytes_total': bytes })
+  const [first, ...others] = ['/poll/g/a', '/poll/g/b', '/poll/g/c'].map((path) => connect(path))
+  assert.equal(first?.port.send(EXECUTE), true)
+  for (const { port } of others) assert.equal(port.send(EXECUTE), false)
+  await ticked()
+  first?.stream.flush()
+  assert.equal(engine.drains, 1)
+  assert.equal(others[0]?.port.send(EXECUTE), true)
+  await ticked()
+  others[0]?.stream.flush()
+  assert.equal(engine.drains, 2)
+})
+
+test('a message that goes to many is written as text once', () => {
+  const { connect } = open()
+  const ports = ['/poll/g/a', '/poll/g/b', '/poll/g/c'].map((path) => connect(path).port)
+  let times = 0
+  const message = Object.assign({ ...EXECUTE }, { toJSON: () => ++times })
+  for (const port of ports) assert.equal(port.send(message), true)
+  assert.equal(times, 1)
+})
+
 test('the engine hears of the end of a connection once', () => {
   const { engine, connect } = open()
   const { ended, port } = connect('/poll/g/w')

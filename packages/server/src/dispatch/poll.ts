@@ -94,8 +94,8 @@ interface Connection {
   bytes: number
   wroteAt: number
   ended: boolean
-  /** It has refused a message, and the engine was not told yet that it takes some again. */
-  refused: boolean
+  /** Bytes of a message that it has refused, until the engine was told that there is room for it. 0: none. */
+  refusedBytes: number
   drained: () => void
 }
 
@@ -105,6 +105,10 @@ export function createPoll(parts: PollParts): Poll {
   const sweepMs = Math.ceil(windowMs / SWEEPS_PER_WINDOW)
   const connections = new Set<Connection>()
   const dirty: Connection[] = []
+  /** Those that have refused a message, the one that waits longest first. */
+  const refusing = new Set<Connection>()
+  /** What was sent last: many may be told the same. */
+  let last: { readonly message: Message; readonly text: string; readonly bytes: number } | undefined
   let bytesTotal = 0
   let stopped = false
   let cancelSweep: (() => void) | undefined
@@ -117,11 +121,18 @@ export function createPoll(parts: PollParts): Poll {
     return connection.bytes + bytes <= config['transports.http_poll.buffer_bytes']
   }
 
-  function send(connection: Connection, message: Message): boolean {
+  function written(message: Message): { readonly text: string; readonly bytes: number } {
+    if (last?.message === message) return last
     const text = `data: ${JSON.stringify(message)}\n\n`
-    const bytes = Buffer.byteLength(text)
+    last = { message, text, bytes: Buffer.byteLength(text) }
+    return last
+  }
+
+  function send(connection: Connection, message: Message): boolean {
+    const { text, bytes } = written(message)
     if (connection.ended || !hasRoom(connection, bytes)) {
-      connection.refused = true
+      connection.refusedBytes = bytes
+      if (!connection.ended) refusing.add(connection)
       metrics.delivered('poll', 'dropped')
       return false
     }
@@ -160,14 +171,22 @@ export function createPoll(parts: PollParts): Poll {
       connection.messages -= record.messages
       connection.bytes -= record.bytes
       bytesTotal -= record.bytes
-      tellDrained(connection)
+      if (record.bytes > 0) tellDrained()
     })
   }
 
-  function tellDrained(connection: Connection): void {
-    if (!connection.refused || !hasRoom(connection, 0)) return
-    connection.refused = false
-    connection.drained()
+  /** As many as there is room for by now: what all connections together hold may have been the reason. */
+  function tellDrained(): void {
+    const left = config['transports.http_poll.buffer_bytes_total'] - bytesTotal
+    let toldBytes = 0
+    for (const connection of refusing) {
+      const { refusedBytes } = connection
+      if (!hasRoom(connection, refusedBytes) || (toldBytes > 0 && toldBytes + refusedBytes > left)) continue
+      toldBytes += refusedBytes
+      connection.refusedBytes = 0
+      refusing.delete(connection)
+      connection.drained()
+    }
   }
 
   function end(connection: Connection, disconnect: () => void): void {
@@ -175,6 +194,7 @@ export function createPoll(parts: PollParts): Poll {
     connection.ended = true
     bytesTotal -= connection.bytes
     connections.delete(connection)
+    refusing.delete(connection)
     if (connections.size === 0) stopSweeping()
     logger.debug({ group: connection.port.group, pid: connection.port.pid }, 'Worker disconnected')
     disconnect()
@@ -186,9 +206,8 @@ export function createPoll(parts: PollParts): Poll {
       const oldest = connection.writes[0]
       if (oldest && now - oldest.at > windowMs - sweepMs) cutOff(connection)
       else if (now - connection.wroteAt > windowMs - 2 * sweepMs) write(connection, COMMENT, nothing(now))
-      // What all connections together hold may have been the reason.
-      tellDrained(connection)
     }
+    tellDrained()
     cancelSweep = platform.timer(sweepMs, sweep)
   }
 
@@ -215,7 +234,7 @@ export function createPoll(parts: PollParts): Poll {
       bytes: 0,
       wroteAt: platform.now(),
       ended: false,
-      refused: false,
+      refusedBytes: 0,
       drained: () => {},
     }
     connections.add(connection)
