@@ -36,6 +36,15 @@ export function databaseUrlOf(config: Config): string {
   return url.href
 }
 
+/** The driver is an optional part of the store: it may be missing where packages are installed side by side. */
+export function withoutDriver(fault: unknown): never {
+  const { code, message } = fault as NodeJS.ErrnoException
+  if (code !== 'ERR_MODULE_NOT_FOUND' || !/'pg(-connection-string)?'/.test(message)) throw fault
+  throw new SchemaError(
+    'a PostgreSQL needs its driver, which is not installed beside @resonatehq/store: npm install pg pg-connection-string (with -g, if resonate was)',
+  )
+}
+
 /** As an editor or an echo leaves it, the file may end with a line break. */
 async function readPassword(path: string): Promise<string> {
   try {

@@ -6,7 +6,7 @@ import { memoryStore, type Store } from '@resonatehq/store'
 import { sqliteStore } from '@resonatehq/store/sqlite'
 import { createBackup } from './backup.ts'
 import { type Config, ruleLimitsOf } from './config.ts'
-import { databaseOf } from './database.ts'
+import { databaseOf, withoutDriver } from './database.ts'
 import type { Push } from './dispatch/push.ts'
 import type { Logger } from './log.ts'
 
@@ -59,7 +59,7 @@ async function storeOf(config: Config, { now, random }: Platform): Promise<Store
       return sqliteStore({ path: config['storage.sqlite.path'], wall: now })
     case 'postgres': {
       // Loaded only here: a server over a file must not wait for the driver of a database.
-      const { postgresStore } = await import('@resonatehq/store/postgres')
+      const { postgresStore } = await import('@resonatehq/store/postgres').catch(withoutDriver)
       return postgresStore({ ...databaseOf(config), server: `${random()}` })
     }
   }

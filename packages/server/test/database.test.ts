@@ -11,6 +11,7 @@ import { join } from 'node:path'
 import { after, before, type TestContext, test } from 'node:test'
 import { freePort, Process } from '../../conformance/test/processes.ts'
 import { command, type PostgresServer, startPostgres, withoutPostgres } from '../../store/test/postgres-server.ts'
+import { withoutDriver } from '../src/database.ts'
 import { createServer, nodePlatform, type Server, silentLogger } from '../src/index.ts'
 import { type Certificate, makeCertificate, withoutOpenssl } from './certificates.ts'
 import { ask, configOf, create } from './world.ts'
@@ -222,3 +223,11 @@ default_pool_size = 2
   pooler.stderr.resume()
   return poolerPort
 }
+
+test('a driver that is missing is named with what to install', () => {
+  const missing = (name: string) =>
+    Object.assign(new Error(`Cannot find package '${name}' imported from /a/b.js`), { code: 'ERR_MODULE_NOT_FOUND' })
+  for (const name of ['pg', 'pg-connection-string'])
+    assert.throws(() => withoutDriver(missing(name)), /npm install pg pg-connection-string/)
+  assert.throws(() => withoutDriver(missing('else')), /Cannot find package 'else'/)
+})
