@@ -61,8 +61,6 @@ export interface Look {
 export class Elsewhere implements Watcher {
   readonly #asker: Asker
   readonly #all = new Set<Operation>()
-  /** Those that a suspend has named: the callback holds until they are settled. */
-  readonly #registered = new Set<Operation>()
   /** What was settled until then, server time, and is waited for, has been seen. */
   #seenUntil = Number.NEGATIVE_INFINITY
   /** Counts what came into sight. */
@@ -78,7 +76,8 @@ export class Elsewhere implements Watcher {
   #isRefused = false
   /** Cancels the next look at what is watched. */
   #watch: (() => void) | undefined
-  readonly #watched = new Set<string>()
+  /** Most are put down before there is anything to watch. */
+  #watched: Set<string> | undefined
 
   constructor(asker: Asker) {
     this.#asker = asker
@@ -99,7 +98,6 @@ export class Elsewhere implements Watcher {
 
   delete(operation: Operation): void {
     this.#all.delete(operation)
-    this.#registered.delete(operation)
   }
 
   /** Something exists, or is waited for, that no look so far has asked about. */
@@ -119,14 +117,9 @@ export class Elsewhere implements Watcher {
     // A sleep ends when it does: whatever else has to wait for a later suspend, it does not.
     if (awaited.length > max) awaited.sort((a, b) => rankOf(a) - rankOf(b))
     if (!this.#isFurther) return { named: awaited.slice(0, max), kept: 0 }
-    const named = awaited.filter((operation, at) => at < NAMED_AGAIN || !this.#registered.has(operation)).slice(0, max)
-    const kept = awaited.reduce((sum, operation) => sum + (this.#registered.has(operation) ? 1 : 0), 0)
-    return { named, kept: kept - named.filter((operation) => this.#registered.has(operation)).length }
-  }
-
-  /** The server has callbacks for these from now on. */
-  registered(named: readonly Operation[]): void {
-    for (const operation of named) this.#registered.add(operation)
+    const isDue = ({ isNamed }: Operation, at: number) => !isNamed || at < NAMED_AGAIN
+    const kept = awaited.filter((operation, at) => !isDue(operation, at)).length
+    return { named: awaited.filter(isDue).slice(0, max), kept }
   }
 
   /** A result may be there, or one that goes before those that are. `isAhead`: nobody may wait for it yet. */
@@ -242,14 +235,15 @@ export class Elsewhere implements Watcher {
     this.#watch = undefined
     // About to be put down: what would be sent now would only bring it back.
     if (!this.#asker.isBusy) return
-    if (this.#watched.size > 0) this.look()
+    if (this.#watched) this.look()
     for (const operation of this.#known().filter(isWanted))
-      if (!this.#watched.has(operation.id)) this.#listen(operation)
+      if (!this.#watched?.has(operation.id)) this.#listen(operation)
     this.#watch = this.#asker.timer(LOOK_AGAIN_MS, () => this.#watchNow())
   }
 
   #listen({ id }: Operation): void {
     const { host } = this.#asker
+    this.#watched ??= new Set()
     this.#watched.add(id)
     host.watch(id, this)
     const call = { kind: 'promise.register_listener', data: { awaited: id, address: host.transport.unicast } }
@@ -263,13 +257,13 @@ export class Elsewhere implements Watcher {
     this.#due = 'no'
     this.#watch?.()
     this.#watch = undefined
-    for (const id of this.#watched) this.#asker.host.unwatch(id, this)
-    this.#watched.clear()
+    for (const id of this.#watched ?? []) this.#asker.host.unwatch(id, this)
+    this.#watched = undefined
   }
 
   /** The server says that a promise which is watched here is settled. */
   toldOf(id: string): void {
-    if (this.#watched.has(id)) this.look()
+    if (this.#watched?.has(id)) this.look()
   }
 }
 

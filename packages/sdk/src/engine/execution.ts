@@ -857,7 +857,7 @@ export class Execution {
 
   #putDown(named: readonly Operation[]): void {
     if (this.state !== 'suspending') return
-    this.#elsewhere.registered(named)
+    for (const operation of named) operation.isNamed = true
     this.#elsewhere.rest()
     this.#endPass()
     this.state = 'suspended'

@@ -87,6 +87,8 @@ export class Operation<T = unknown> implements Promise<T> {
   isAwaited = false
   /** Its settled record is here and is about to be handed over. */
   hasArrived = false
+  /** A suspend has named it: the server wakes the task when it is settled. */
+  isNamed = false
   creation: Creation = 'none'
   outcome: Outcome | undefined
   /** What waits for the answer to its creation. */
