@@ -188,6 +188,28 @@ for (const count of [2, 150, 2_500]) {
   })
 }
 
+for (const how of ['race', 'any'] as const) {
+  test(`${how} of functions of this process that end in one millisecond: a replay decides as it was decided`, async () => {
+    const racing = (): Program<unknown> => ({
+      worker(resonate) {
+        const nest = async (ctx: Context) => {
+          await ctx.run(() => 1)
+          await ctx.run(() => 2)
+        }
+        resonate.register('racing', async (ctx: Context) => {
+          const all = [ctx.run(nest), ctx.run(() => 3)]
+          const won = await Promise[how](all.map((each, at) => each.then(() => at)))
+          const recorded = await ctx.run(() => won)
+          await ctx.sleep(10)
+          assert.equal(won, recorded)
+        })
+      },
+      call: (client) => client.rpc('id', 'racing'),
+    })
+    await crashEverywhere(racing)
+  })
+}
+
 for (const gap of [0, 1, 2, 3, 4, 5, 6]) {
   test(`of many results that each come ${gap} turns after the worker has looked, none is missed`, async () => {
     const world = new World()

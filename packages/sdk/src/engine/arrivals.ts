@@ -2,6 +2,9 @@
 
 import type { Operation, Outcome } from './operations.ts'
 
+/** Longer than the millisecond of a settlement, also where a timer fires a little early. */
+export const TICK_MS = 2
+
 export interface Arrival {
   readonly operation: Operation
   readonly outcome: Outcome

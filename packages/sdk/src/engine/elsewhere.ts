@@ -9,7 +9,7 @@
 
 import type { PromiseRecord } from '@resonatehq/protocol'
 import type { Call, Reply, Transport } from '../transport/transport.ts'
-import { type Arrival, ELSEWHERE, rankOf, SLEEP } from './arrivals.ts'
+import { type Arrival, ELSEWHERE, rankOf, SLEEP, TICK_MS } from './arrivals.ts'
 import type { Operation } from './operations.ts'
 
 /** Ids in one request. */
@@ -18,8 +18,6 @@ const CHECK_MAX = 1_000
 const AHEAD_MAX = 1_000
 /** Of what a suspend named before, so much is named again, for people who ask what a task waits for. */
 const NAMED_AGAIN = 8
-/** Longer than the millisecond of a settlement, also where a timer fires a little early. */
-const TICK_MS = 2
 /** A function that runs beside what it waits for is told of settlements after this long. */
 const WATCH_AFTER_MS = 50
 /** How often what is watched is looked at although nobody told anything, ms. */

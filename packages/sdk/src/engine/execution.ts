@@ -28,7 +28,7 @@ import {
 import type { Logger } from '../log.ts'
 import { isTraced, type Span, type SpanStart, type TraceHeaders, type Tracing, withTrace } from '../tracing.ts'
 import type { Call, Reply, Transport } from '../transport/transport.ts'
-import { Arrivals, ELSEWHERE, rankOf } from './arrivals.ts'
+import { Arrivals, ELSEWHERE, rankOf, STEP, TICK_MS } from './arrivals.ts'
 import { type Codec, chain, isPrimitive, isThenable } from './codec.ts'
 import { divergence, isSame } from './divergence.ts'
 import { drive } from './drive.ts'
@@ -97,8 +97,16 @@ interface Pending {
   readonly call: Call
   readonly operation: Operation | undefined
   /** Its answer is needed before the pass may end: someone goes on with it. */
-  readonly isOpen: boolean
+  isOpen: boolean
   readonly onReply: (reply: Reply) => void
+}
+
+/** A step's settlement on its way. */
+interface Ahead {
+  readonly operation: Operation
+  readonly settled: Outcome
+  readonly value: Value
+  readonly sent: Pending
 }
 
 /** A local function while it runs, and what becomes of it. */
@@ -151,6 +159,8 @@ export class Execution {
   readonly #elsewhere: Elsewhere
   /** Settlements that the calling function has run ahead of. */
   #early = 0
+  /** A settlement that its function may run ahead of. */
+  #ahead: Ahead | undefined
   /** Promises elsewhere whose creation is not answered. */
   #unborn = 0
   /** Local functions that wait until neither of both is left. */
@@ -510,16 +520,21 @@ export class Execution {
     this.#nowDurable()
   }
 
-  /** A remote result of this very millisecond was handed over while this step ran: in a replay the step must not come first. */
-  #isTooSoon({ order }: Operation): boolean {
+  /**
+   * A remote result of this very millisecond was handed over while this step ran, or a step of the same function that stands after
+   * it: in a replay this one must not come first.
+   */
+  #isTooSoon({ order, frame: { lastStep } }: Operation): boolean {
     const { settledAt, order: begun } = this.#remoteWas
-    return order <= begun && this.#host.now() === settledAt
+    const now = this.#host.now()
+    if (order <= begun && now === settledAt) return true
+    return lastStep !== undefined && order < lastStep.order && now < lastStep.handedAt + TICK_MS
   }
 
   #settleInTurn(operation: Operation, outcome: Outcome): void {
     if (!this.#isTooSoon(operation)) return this.#settle(operation, outcome)
     this.busy += 1
-    this.#timer(1, () => {
+    this.#timer(TICK_MS, () => {
       this.busy -= 1
       this.#settle(operation, outcome)
     })
@@ -536,14 +551,13 @@ export class Execution {
       return
     }
     this.#encodeOutcome(operation, outcome, (settled, value) => {
-      const isEarly = isUnborn && isPlain && this.#mayRunAhead(operation, value)
       const state: Settlement = settled.ok ? 'resolved' : 'rejected'
       const action = { kind: 'promise.settle', data: { id: operation.id, state, value } }
-      this.#fence(action, operation, !isEarly, (record) => {
-        if (isEarly) this.#caughtUp(operation, record, state)
-        else this.#arrive(operation, record, settled)
+      const sent = this.#fence(action, operation, true, (record) => {
+        if (sent.isOpen) this.#arrive(operation, record, settled)
+        else this.#caughtUp(operation, record, state)
       })
-      if (isEarly) this.#runAhead(operation, settled, value)
+      if (isUnborn && isPlain && this.#mayRunAhead(operation, value)) this.#ahead = { operation, settled, value, sent }
       // What it has come to by then stands in order with this (E3).
       else this.#elsewhere.lookAlong()
     })
@@ -554,10 +568,10 @@ export class Execution {
     operation: Operation,
     isOpen: boolean,
     onRecord: (record: PromiseRecord) => void,
-  ): void {
+  ): Pending {
     this.#unknown += 1
     const data = { id: this.id, version: this.version, action, preload: false }
-    this.#push({ kind: 'task.fence', data }, { operation, isOpen }, (reply) => {
+    return this.#push({ kind: 'task.fence', data }, { operation, isOpen }, (reply) => {
       this.#unknown -= 1
       if (this.isOver) return
       const { status, data } = innerOf(reply)
@@ -582,9 +596,11 @@ export class Execution {
     call: Call,
     { operation, isOpen }: { operation?: Operation; isOpen: boolean },
     onReply: (reply: Reply) => void,
-  ): void {
-    this.#outbox.push({ call, operation, isOpen, onReply })
+  ): Pending {
+    const pending: Pending = { call, operation, isOpen, onReply }
+    this.#outbox.push(pending)
     this.touch()
+    return pending
   }
 
   /** Sends what has gathered, as one group. */
@@ -712,9 +728,18 @@ export class Execution {
     const { next } = this.#arrivals
     if (!next || this.#elsewhere.isTied(next)) return
     const { operation, outcome, settledAt } = this.#arrivals.take()
-    if (rankOf(operation) === ELSEWHERE) this.#remoteWas = { settledAt, order: this.#order }
+    const rank = rankOf(operation)
+    if (rank === ELSEWHERE) this.#remoteWas = { settledAt, order: this.#order }
+    if (rank === STEP) this.#noteStep(operation)
     this.#conclude(operation, outcome)
     this.touch()
+  }
+
+  #noteStep({ frame, order }: Operation): void {
+    const handedAt = this.#host.now()
+    const { lastStep } = frame
+    const isAboutThen = lastStep !== undefined && handedAt < lastStep.handedAt + TICK_MS
+    frame.lastStep = { handedAt, order: isAboutThen ? Math.max(lastStep.order, order) : order }
   }
 
   #conclude(operation: Operation, outcome: Outcome): void {
@@ -734,7 +759,19 @@ export class Execution {
     return this.#host.transport.batches && isAlone && this.#unanswered === 0 && isSure
   }
 
-  #runAhead(operation: Operation, settled: Outcome, value: Value): void {
+  /** Decided at the end of the macrotask: what is begun right after it may have been settled long ago. */
+  #runsAhead(): boolean {
+    const ahead = this.#ahead
+    if (!ahead) return false
+    this.#ahead = undefined
+    const mayRun = this.#mayRunAhead(ahead.operation, ahead.value)
+    if (mayRun) this.#runAhead(ahead)
+    else this.#elsewhere.lookAlong()
+    return mayRun
+  }
+
+  #runAhead({ operation, settled, value, sent }: Ahead): void {
+    sent.isOpen = false
     operation.hasArrived = true
     this.#early += 1
     const conclude = (outcome: Outcome) => this.#conclude(operation, outcome)
@@ -766,6 +803,8 @@ export class Execution {
   turn(): void {
     if (this.state === 'suspended') return this.#wake()
     if (this.state !== 'active') return
+    // What its function begins now leaves in the same group.
+    if (this.#runsAhead()) return this.touch()
     this.#elsewhere.turn()
     this.#handOver()
     if (this.#isIdle()) this.#end()

@@ -32,6 +32,7 @@ export class Frame implements Caller {
   isLazy = false
   /** Of a step, where traces are kept. */
   span: Span | undefined
+  lastStep: Caller['lastStep']
   /** How many ids it has given out. */
   sequence = 0
   #isDone = false

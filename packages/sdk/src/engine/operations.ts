@@ -35,6 +35,8 @@ export interface Caller {
   /** How deep below the function of the task. */
   readonly depth: number
   readonly span: Span | undefined
+  /** When a step of it was handed over last, by this clock, and the last in order of those about then. */
+  lastStep: { readonly handedAt: number; readonly order: number } | undefined
   /** It waits for one more of its operations, or for one less. */
   wait(): void
   wake(): void
