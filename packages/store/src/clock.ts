@@ -8,11 +8,18 @@ export const FLOOR_EVERY_MS = 1_000
 
 export class StoreClock {
   readonly #wall: () => number
+  readonly #goesOn: boolean
   #seenAt = 0
   #floorAt = 0
+  /** When it was last looked at, by the clock under it. */
+  #lookedAt = Number.POSITIVE_INFINITY
+  /** What is gone beyond `#seenAt`, less than 1 ms. */
+  #beyondMs = 0
 
-  constructor(wall: () => number) {
+  /** `goesOn`: while the clock under it is behind, it goes on at half the pace, until that has caught up. */
+  constructor(wall: () => number, { goesOn = false } = {}) {
     this.#wall = wall
+    this.#goesOn = goesOn
   }
 
   /** What was persisted, by an earlier run or by another server. */
@@ -22,8 +29,17 @@ export class StoreClock {
   }
 
   now(): number {
-    this.#seenAt = Math.max(this.#seenAt, this.wall())
+    const wallAt = this.wall()
+    if (wallAt >= this.#seenAt) this.#seenAt = wallAt
+    else if (this.#goesOn) this.#goOn(wallAt - this.#lookedAt)
+    this.#lookedAt = wallAt
     return this.#seenAt
+  }
+
+  #goOn(passedMs: number): void {
+    const exact = this.#beyondMs + Math.max(passedMs, 0) / 2
+    this.#beyondMs = exact % 1
+    this.#seenAt += Math.floor(exact)
   }
 
   /** What the clock under this one says; it may have gone back. */

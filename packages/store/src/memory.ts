@@ -43,7 +43,7 @@ class MemoryStore implements Store {
   readonly #clock: StoreClock
 
   constructor(wall: () => number) {
-    this.#clock = new StoreClock(wall)
+    this.#clock = new StoreClock(wall, { goesOn: true })
   }
 
   async open(): Promise<void> {}

@@ -130,6 +130,34 @@ test('the clock never goes back, not even over a restart', async (t) => {
   assert.equal(await second.now(), 10_000)
 })
 
+test('a clock that is set back does not stop time, which goes on at half its pace until both agree', async (t) => {
+  let wall = 10_000
+  const path = file(t)
+  const open = async () => {
+    const store = sqliteStore({ path, wall: () => wall })
+    await store.open()
+    t.after(() => store.close())
+    return store
+  }
+  const first = await open()
+  await touch(first)
+  wall = 4_000
+  assert.equal(await first.now(), 10_000)
+  for (let ms = 0; ms < 1_001; ms++) {
+    wall++
+    await first.now()
+  }
+  assert.equal(await first.now(), 10_500)
+  await touch(first)
+  await first.close()
+  const second = await open()
+  const from = await second.now()
+  wall += 2_000
+  assert.equal(await second.now(), from + 1_000)
+  wall = 20_000
+  assert.equal(await second.now(), 20_000)
+})
+
 test('no statement scans what grows', async (t) => {
   const path = file(t)
   const store = sqliteStore({ path, wall: () => 1 })

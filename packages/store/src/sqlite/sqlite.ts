@@ -84,7 +84,7 @@ class SqliteStore implements MovableStore {
 
   constructor({ path, wall }: SqliteOptions) {
     this.#path = path
-    this.#clock = new StoreClock(wall)
+    this.#clock = new StoreClock(wall, { goesOn: true })
   }
 
   async open(): Promise<void> {
