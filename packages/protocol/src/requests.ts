@@ -133,10 +133,13 @@ export interface RequestTable {
     answer: { promises: PromiseRecord[]; cursor?: string }
   }
 
-  /** Which of these are settled, in the order asked for; unknown ones are passed over. `now`: the instant that holds for. */
+  /**
+   * Which of these are settled, in the order asked for; unknown ones are passed over. `now`: the instant that holds for. `isCut`:
+   * there are more, which one answer does not hold.
+   */
   'promise.check': {
     data: { readonly ids: readonly string[] }
-    answer: { promises: PromiseRecord[]; now: number }
+    answer: { promises: PromiseRecord[]; now: number; isCut?: true }
   }
 
   /** Why it does not go on, followed through what it waits for. */

@@ -10,16 +10,24 @@ import type { Decision, Effect } from './effects.ts'
 import { dutyOf, type Env, ok, promiseOf, refuse } from './env.ts'
 import { fulfilled, promiseRecord, timeoutState } from './project.ts'
 import type { PromiseRow, TaskRow } from './rows.ts'
+import { fitting } from './tables.ts'
 
 export function getPromise(env: Env, data: { readonly id: string }): Decision {
   const promise = promiseOf(env, data.id)
   return promise ? ok({ promise: promiseRecord(promise) }) : missing(data.id)
 }
 
-/** A promise that is not there yet will be settled later than now, like one that is pending. */
+/**
+ * A promise that is not there yet will be settled later than now, like one that is pending. No more than a preload may hold, but
+ * for a first one that is longer: who is told that there is more asks again for the rest.
+ */
 export function checkPromises(env: Env, { ids }: RequestTable['promise.check']['data']): Decision {
-  const found = ids.map((id) => promiseOf(env, id)).filter((promise) => promise !== null)
-  return ok({ promises: found.filter(({ state }) => state !== 'pending').map(promiseRecord), now: env.now })
+  const settled = ids
+    .map((id) => promiseOf(env, id))
+    .filter((promise) => promise !== null && promise.state !== 'pending')
+  const told = settled.slice(0, Math.max(1, fitting(settled, env.config.preloadBytesMax).length))
+  const isCut = told.length < settled.length
+  return ok({ promises: told.map(promiseRecord), now: env.now, ...(isCut && { isCut }) })
 }
 
 export function createPromise(env: Env, data: CreateData): Decision {

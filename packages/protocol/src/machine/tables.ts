@@ -43,6 +43,16 @@ export function promiseBytes({ id, param, value, tags }: PromiseRow): number {
   return bytes
 }
 
+/** The first rows, as many as fit: a page may end with one that does not. */
+export function fitting(rows: readonly PromiseRow[], bytesMax: number): readonly PromiseRow[] {
+  let bytes = 0
+  const end = rows.findIndex((row) => {
+    bytes += promiseBytes(row)
+    return bytes > bytesMax
+  })
+  return end < 0 ? rows : rows.slice(0, end)
+}
+
 /** The prefix of `rows` that one page may hold. Every store cuts here, so that all of them answer alike. */
 export function cutPage<T extends ScanTable>(rows: Iterable<ScanRows[T]>, scan: Scan<T>): Page<ScanRows[T]> {
   const page: ScanRows[T][] = []

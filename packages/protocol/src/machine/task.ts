@@ -13,7 +13,7 @@ import { projectPromise, promiseRecord, taskRecord } from './project.ts'
 import { birth, createPromise, revocations, settlement, settlePromise } from './promise.ts'
 import { type Halt, MAX_INSTANT, type PromiseRow, type Scan, type TaskRow } from './rows.ts'
 import { setbacksText } from './setbacks.ts'
-import { promiseBytes } from './tables.ts'
+import { fitting } from './tables.ts'
 
 type Data<K extends keyof RequestTable> = RequestTable[K]['data']
 
@@ -282,16 +282,6 @@ function preloadOf(env: Env, promise: PromiseRow, wanted = true): PromiseRecord[
   const page = env.view.scan(branchScan(promise.branch, env.config))
   const others = page.rows.filter((row) => row.id !== promise.id).slice(0, env.config.preloadMax)
   return fitting(others, env.config.preloadBytesMax).map((row) => promiseRecord(projectPromise(row, env.now)))
-}
-
-/** The first rows, as many as fit: a page may end with one that does not. */
-function fitting(rows: readonly PromiseRow[], bytesMax: number): readonly PromiseRow[] {
-  let bytes = 0
-  const end = rows.findIndex((row) => {
-    bytes += promiseBytes(row)
-    return bytes > bytesMax
-  })
-  return end < 0 ? rows : rows.slice(0, end)
 }
 
 /** The promises of one branch, as many as a preload may show, and the task's own. */

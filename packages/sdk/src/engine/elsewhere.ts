@@ -181,6 +181,8 @@ export class Elsewhere implements Watcher {
     }
     const isRefused = calls[0]?.kind === 'promise.check' && told.includes(undefined)
     if (isRefused) this.#lookSingly()
+    // The rest is asked for before any of it is handed over (L3).
+    else if (told.some((each) => each?.isCut)) this.look()
     else if (sight === this.#sight && told.length > 0)
       this.#seenUntil = Math.max(this.#seenUntil, Math.min(...told.map((each) => (each?.now ?? until + 1) - 1)))
   }
@@ -267,8 +269,18 @@ export class Elsewhere implements Watcher {
 
 /** The answer to a check, or to a get. */
 type Told =
-  | { readonly promises: readonly PromiseRecord[]; readonly promise?: undefined; readonly now: number }
-  | { readonly promises?: undefined; readonly promise: PromiseRecord; readonly now?: undefined }
+  | {
+      readonly promises: readonly PromiseRecord[]
+      readonly promise?: undefined
+      readonly now: number
+      readonly isCut?: true
+    }
+  | {
+      readonly promises?: undefined
+      readonly promise: PromiseRecord
+      readonly now?: undefined
+      readonly isCut?: undefined
+    }
 
 function isWanted({ call, isAwaited, frame }: Operation): boolean {
   return isAwaited || (call.kind === 'remote' && call.isAttached && frame.isDone)
