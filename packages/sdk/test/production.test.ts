@@ -360,6 +360,23 @@ test('an encryptor that fails for a while, or in one worker, costs another try a
   await world.stop()
 })
 
+test('results that together are more than one answer holds come all the same', async () => {
+  const world = new World()
+  const resonate = world.asyncResonate({ pid: 'w', group: 'g' })
+  resonate.register('gather', async (ctx: AsyncContext) => {
+    const texts = await Promise.all(Array.from({ length: 12 }, () => ctx.promise<string>()))
+    return texts.map(({ length }) => length)
+  })
+  const client = world.resonate({ pid: 'c', group: 'c' })
+  const handle = await world.until(client.beginRpc('id', 'gather', client.options({ target: 'g' })))
+  await world.pass(1_000)
+  const value = 'x'.repeat(200_000)
+  const settled = Array.from({ length: 12 }, (_, at) => client.promises.resolve(`id:${at}`, { value }))
+  await world.until(Promise.all(settled))
+  assert.deepEqual(await world.until(handle.result()), Array(12).fill(200_000))
+  await world.stop()
+})
+
 /** What is suspended for good, and has called this and that: steps, calls of calls, and work that is detached. */
 async function suspendedCaller(world: World, group: string): Promise<void> {
   const far = { target: 'elsewhere' }

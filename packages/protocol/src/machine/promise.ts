@@ -22,9 +22,8 @@ export function getPromise(env: Env, data: { readonly id: string }): Decision {
  * for a first one that is longer: who is told that there is more asks again for the rest.
  */
 export function checkPromises(env: Env, { ids }: RequestTable['promise.check']['data']): Decision {
-  const settled = ids
-    .map((id) => promiseOf(env, id))
-    .filter((promise) => promise !== null && promise.state !== 'pending')
+  const found = ids.map((id) => promiseOf(env, id)).filter((promise) => promise !== null)
+  const settled = found.filter(({ state }) => state !== 'pending')
   const told = settled.slice(0, Math.max(1, fitting(settled, env.config.preloadBytesMax).length))
   const isCut = told.length < settled.length
   return ok({ promises: told.map(promiseRecord), now: env.now, ...(isCut && { isCut }) })
