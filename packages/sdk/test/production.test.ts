@@ -360,6 +360,20 @@ test('an encryptor that fails for a while, or in one worker, costs another try a
   await world.stop()
 })
 
+test('a step that someone else settles while it runs gives what is recorded', async () => {
+  const world = new World()
+  const resonate = world.asyncResonate()
+  const step = Promise.withResolvers<number>()
+  resonate.register('flow', (ctx: AsyncContext) => ctx.run(() => step.promise))
+  const handle = await world.until(resonate.run<number>('id', 'flow'))
+  // It takes its time, so it is on the server.
+  await world.pass(1_000)
+  await world.until(resonate.promises.resolve('id:0', { value: 7 }))
+  step.resolve(5)
+  assert.equal(await world.until(handle.result()), 7)
+  await world.stop()
+})
+
 test('results that together are more than one answer holds come all the same', async () => {
   const world = new World()
   const resonate = world.asyncResonate({ pid: 'w', group: 'g' })

@@ -554,8 +554,9 @@ export class Execution {
       const state: Settlement = settled.ok ? 'resolved' : 'rejected'
       const action = { kind: 'promise.settle', data: { id: operation.id, state, value } }
       const sent = this.#fence(action, operation, true, (record) => {
-        if (sent.isOpen) this.#arrive(operation, record, settled)
-        else this.#caughtUp(operation, record, state)
+        const isOurs = record.state === state && record.value.data === value.data
+        if (sent.isOpen) this.#arrive(operation, record, isOurs ? settled : undefined)
+        else this.#caughtUp(operation, record, isOurs)
       })
       if (isUnborn && isPlain && this.#mayRunAhead(operation, value)) this.#ahead = { operation, settled, value, sent }
       // What it has come to by then stands in order with this (E3).
@@ -780,17 +781,11 @@ export class Execution {
     conclude(settled.ok ? { ok: true, value: decoded } : { ok: false, error: decoded })
   }
 
-  #caughtUp(operation: Operation, record: PromiseRecord, state: Settlement): void {
+  #caughtUp({ id }: Operation, { state }: PromiseRecord, isOurs: boolean): void {
     this.#early -= 1
-    if (record.state !== state) {
-      const { id } = operation
-      this.#host.logger.error(
-        { id, expected: state, found: record.state },
-        'a step was settled by someone else meanwhile',
-      )
-      return this.release()
-    }
-    this.#nowDurable()
+    if (isOurs) return this.#nowDurable()
+    this.#host.logger.error({ id, state }, 'a step was settled by someone else meanwhile')
+    this.release()
   }
 
   // The end of a pass.
