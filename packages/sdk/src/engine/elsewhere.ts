@@ -81,10 +81,6 @@ export class Elsewhere implements Watcher {
     this.#asker = asker
   }
 
-  get size(): number {
-    return this.#all.size
-  }
-
   /** L3. */
   get isAsking(): boolean {
     return this.#open > 0 || this.#due !== 'no'

@@ -19,22 +19,16 @@ import type { Registry } from './registry.ts'
 import type { RetryPolicy } from './retry.ts'
 import { Turn } from './turn.ts'
 
-export interface WorkerOptions {
-  readonly pid: string
-  readonly ttl: number
+/** What a worker hands on to its executions. */
+type HandedOn = 'pid' | 'ttl' | 'transport' | 'codec' | 'registry' | 'logger' | 'retryPolicy' | 'tracing' | 'contextOf'
+
+export interface WorkerOptions extends Pick<Host, HandedOn> {
   readonly lagLimitMs: number
   readonly concurrency: number
   /** Suspended executions kept in memory, count and estimated characters. */
   readonly framesMax: number
   readonly frameCharsMax: number
-  readonly transport: Transport
-  readonly codec: Codec
-  readonly registry: Registry
-  readonly logger: Logger
   readonly platform: Platform
-  readonly retryPolicy: RetryPolicy
-  readonly tracing: Tracing | undefined
-  readonly contextOf: (frame: Frame) => unknown
   /** A task that ran here is out of this process's hands: done, or to be heard of from the server. */
   readonly left: (id: string, promise: PromiseRecord | undefined) => void
 }
