@@ -5,10 +5,10 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, existsSync, mkdtempSync, openSync, rmSync } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { freePort } from '../../conformance/test/ports.ts'
 
 const BIN = join(import.meta.dirname, '../bin/resonate.js')
 /** The server without the command line, as images run it. */
@@ -187,16 +187,6 @@ test('a server that cannot start says why and exits 1', async () => {
   assert.equal(wrong.code, 1)
   assert.match(wrong.stderr, /^Fatal: .*server-port.*eighty/)
 })
-
-/** A port that was free a moment ago. */
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo
-      server.close(() => resolve(port))
-    })
-  })
-}
 
 /** Asks until the promise is there. */
 async function created(id: string, url: string): Promise<void> {

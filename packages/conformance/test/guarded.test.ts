@@ -10,7 +10,8 @@ import { fileURLToPath } from 'node:url'
 import type { JWTPayload } from 'jose'
 import { makeCertificate, withoutOpenssl } from '../../server/test/certificates.ts'
 import { issuerOf, sign } from '../../server/test/tokens.ts'
-import { freePort, Process } from './processes.ts'
+import { freePort } from './ports.ts'
+import { Process } from './processes.ts'
 
 const CLI = fileURLToPath(new URL('../../cli/src/main.ts', import.meta.url))
 const WORKER = fileURLToPath(new URL('./workers/guarded.ts', import.meta.url))

@@ -4,7 +4,8 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { after, before, type TestContext, test } from 'node:test'
 import { type PostgresServer, startPostgres, withoutPostgres } from '../../store/test/postgres-server.ts'
-import { CLI, freePort, Process } from './processes.ts'
+import { freePort } from './ports.ts'
+import { CLI, Process } from './processes.ts'
 
 const skip = withoutPostgres
 let database: PostgresServer

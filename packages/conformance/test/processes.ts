@@ -4,7 +4,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -12,6 +11,7 @@ import { after, type TestContext } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { type PostgresServer, startPostgres } from '../../store/test/postgres-server.ts'
+import { freePort } from './ports.ts'
 
 export const CLI = fileURLToPath(new URL('../../cli/src/main.ts', import.meta.url))
 
@@ -157,17 +157,6 @@ async function storeFlags(file: string): Promise<string[]> {
 
 let database: Promise<PostgresServer> | null = null
 after(async () => (await database)?.stop())
-
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number }
-      server.close(() => resolve(port))
-    })
-  })
-}
 
 /** Asks again and again until it is so: for what has no signal, like the state of another process. */
 export async function until<T>(what: string, look: () => Promise<T | undefined>, timeoutMs = 30_000): Promise<T> {

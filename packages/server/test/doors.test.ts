@@ -8,9 +8,10 @@ import { join } from 'node:path'
 import { after, before, type TestContext, test } from 'node:test'
 import type { Kind, RequestTable } from '@resonatehq/protocol'
 import type { JWTPayload } from 'jose'
+import { freePort } from '../../conformance/test/ports.ts'
 import { createServer, nodePlatform, type Server, silentLogger } from '../src/index.ts'
 import { confused, forged, issuerOf, sign, unsigned } from './tokens.ts'
-import { ask, configOf, create, type Envelope, envelope, freePort } from './world.ts'
+import { ask, configOf, create, type Envelope, envelope } from './world.ts'
 
 const issuer = issuerOf('EdDSA')
 const stranger = issuerOf('EdDSA')

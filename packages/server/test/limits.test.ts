@@ -5,8 +5,9 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { freePort } from '../../conformance/test/ports.ts'
 import { type ConfigKey, loadConfig, SETTINGS } from '../src/index.ts'
-import { ask, create, type Envelope, envelope, freePort, post, startServer } from './world.ts'
+import { ask, create, type Envelope, envelope, post, startServer } from './world.ts'
 
 interface Case {
   readonly limit: number

@@ -3,8 +3,9 @@
 
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { freePort } from '../../conformance/test/ports.ts'
 import { createMetrics, METRICS, metricsPage } from '../src/metrics.ts'
-import { ask, create, freePort, startServer } from './world.ts'
+import { ask, create, startServer } from './world.ts'
 
 const TARGET = { 'resonate:target': 'poll://any@g' }
 

@@ -2,8 +2,9 @@
 
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { freePort } from '../../conformance/test/ports.ts'
 import { createMetrics } from '../src/metrics.ts'
-import { ask, create, freePort, startServer } from './world.ts'
+import { ask, create, startServer } from './world.ts'
 
 async function running(t: TestContext) {
   const { url, metricsUrl } = await startServer(t, { 'observability.metrics_port': await freePort() })

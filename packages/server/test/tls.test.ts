@@ -10,9 +10,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, type TestContext, test } from 'node:test'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
+import { freePort } from '../../conformance/test/ports.ts'
 import { createServer, type Logger, nodePlatform, silentLogger } from '../src/index.ts'
 import { type Certificate, makeCertificate, withoutOpenssl } from './certificates.ts'
-import { configOf, create, envelope, freePort } from './world.ts'
+import { configOf, create, envelope } from './world.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'resonate-tls-'))
 after(() => rmSync(folder, { recursive: true }))

@@ -1,7 +1,6 @@
 // A server as tests want it: in this process, over the memory store, on free ports.
 
 import assert from 'node:assert/strict'
-import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import type { TestContext } from 'node:test'
 import type { Connected, Engine, EngineStats, Picture, WorkerPort } from '@resonatehq/engine'
 import type { Answer, Request } from '@resonatehq/protocol'
@@ -61,15 +60,6 @@ export async function ask(url: string, kind: string, data: unknown, head: object
 
 export function create(id: string, tags: Record<string, string> = {}): object {
   return { id, timeoutAt: 9_000_000_000_000, param: {}, tags }
-}
-
-/** A port that is free now, for settings in which 0 means something else. */
-export async function freePort(): Promise<number> {
-  const holder = createTcpServer()
-  await new Promise<void>((resolve) => holder.listen(0, '127.0.0.1', resolve))
-  const { port } = holder.address() as AddressInfo
-  await new Promise((resolve) => holder.close(resolve))
-  return port
 }
 
 /** An engine that answers what it is told to, and remembers who connected. */
