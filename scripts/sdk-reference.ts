@@ -36,6 +36,7 @@ const SUBJECTS: Readonly<Record<string, string>> = {
   'sdk/src/world.ts': 'A simulated world',
   'sdk/src/crashes.ts': 'Whatever goes wrong',
   'sdk/src/platform.ts': 'The runtime',
+  'sdk/src/runtime.ts': 'The runtime of this process',
   'sdk/src/transport/network.ts': 'Networks',
   'sdk/src/transport/networks.ts': 'Networks made by hand',
   'sdk/src/wire.ts': 'Messages',

@@ -57,6 +57,7 @@ const AMBIENT_FILES = [
   'output.ts',
   'platform.ts',
   'platform-node.ts',
+  'runtime.ts',
   'heartbeat-thread.ts',
   'listen.ts',
 ]
@@ -271,7 +272,7 @@ function importCircles({ sources }: Repository): Finding[] {
 
 function imports(source: Source): string[] {
   return importsOf(source)
-    .filter(({ specifier, dynamic }) => specifier.startsWith('.') && !dynamic)
+    .filter(({ specifier }) => specifier.startsWith('.'))
     .map(({ specifier }) => resolve(source, specifier))
 }
 

@@ -13,7 +13,7 @@ import type { LatentOptions, SleepOptions } from './context.ts'
 import { Operation } from './engine/operations.ts'
 import { type CallOptions, type Options, withVersion } from './engine/options.ts'
 import { Never } from './engine/retry.ts'
-import { systemPlatform } from './platform.ts'
+import { systemPlatform } from './runtime.ts'
 import type {
   AnyFunc,
   DetachedHandle,

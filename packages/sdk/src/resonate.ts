@@ -10,7 +10,7 @@ import {
 } from './client.ts'
 import { withVersion } from './engine/options.ts'
 import { Exponential } from './engine/retry.ts'
-import { systemPlatform } from './platform.ts'
+import { systemPlatform } from './runtime.ts'
 import type { AnyFunc, ParamsWithOptions, ResonateFunc, ResonateHandle, ResonateSchedule, Return } from './types.ts'
 
 // biome-ignore-start lint/suspicious/noExplicitAny: a function called by name takes and gives what only its worker knows.

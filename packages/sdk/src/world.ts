@@ -10,8 +10,9 @@ import type { DebugSnapshot, Message, ScheduleRecord } from '@resonatehq/protoco
 import { Resonate as AsyncResonate } from './async.ts'
 import { type InternalOptions, type ResonateOptions, TRANSPORT } from './client.ts'
 import { ConsoleLogger, type Logger } from './log.ts'
-import { type Platform, systemPlatform } from './platform.ts'
+import type { Platform } from './platform.ts'
 import { Resonate } from './resonate.ts'
+import { systemPlatform } from './runtime.ts'
 import { type Embedded, embed, LocalTransport } from './transport/local.ts'
 import type { Call, Reply, SendOptions, Transport, WorkerFacts } from './transport/transport.ts'
 
