@@ -158,6 +158,18 @@ for (const style of STYLES) {
   })
 }
 
+for (const param of [{}, { func: '' }, { func: 5, args: [] }, { func: 'f', args: 'x' }, null, 'f'])
+  test(`a task that calls nothing fails with what was expected: ${JSON.stringify(param)}`, async () => {
+    const world = new World()
+    const resonate = world.resonate()
+    resonate.register('f', () => 1)
+    const tags = { 'resonate:target': 'poll://any@default' }
+    await resonate.promises.create('id', 9e12, { data: param, tags })
+    const error = /cannot be decoded.* expected {func, args, version}/
+    await assert.rejects(world.until((await resonate.get('id')).result()), error)
+    await world.stop()
+  })
+
 test('a policy that is none is refused before anything has failed', () => {
   const policy = { delay: 5 } as unknown as RetryPolicy
   const message = /The option 'retryPolicy' is a policy, as in new Exponential.* got {"delay":5}/

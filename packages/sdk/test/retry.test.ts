@@ -126,3 +126,25 @@ test('a function that fails on and on is told of, less and less often', async ()
   )
   await world.stop()
 })
+
+for (const [what, next, cause] of [
+  ['throws', () => JSON.parse('no policy') as number, /no policy/],
+  ['gives no number', () => Number.NaN, /expected milliseconds or null, got NaN/],
+  ['gives a wait below 0', () => -1, /got -1/],
+  ['gives nothing', () => undefined as unknown as number, /got undefined/],
+] as const)
+  test(`a policy of one's own that ${what} has given up: the failure stands, and the log says why`, async () => {
+    const said: { cause: string }[] = []
+    const error = (fields: { cause: string }) => void said.push(fields)
+    const world = new World({ logger: { debug() {}, info() {}, warn() {}, error } as unknown as Logger })
+    const resonate = world.resonate()
+    resonate.register('step', () => {
+      throw new Error('no')
+    })
+    const retryPolicy = { next, encode: () => ({ type: 'own', data: {} }) }
+    resonate.register('flow', async (ctx: Context) => await ctx.run('step', ctx.options({ retryPolicy })))
+    await assert.rejects(world.until(resonate.run('id', 'flow')), /^Error: no$/)
+    assert.equal(said.length, 1)
+    assert.match(said[0]?.cause ?? '', cause)
+    await world.stop()
+  })

@@ -16,6 +16,8 @@ export class Arrivals {
   /** The next one last, once it is sorted. */
   #all: Arrival[] = []
   #isSorted = true
+  /** The last result from elsewhere that was handed over, and how many operations had begun by then. */
+  #elsewhereWas = { settledAt: Number.NEGATIVE_INFINITY, begun: 0 }
 
   get size(): number {
     return this.#all.length
@@ -33,10 +35,25 @@ export class Arrivals {
     return this.#all.at(-1)
   }
 
-  take(): Arrival {
-    const { next } = this
+  /** Takes the next one, to be handed over now, when `begun` operations have begun. */
+  take(now: number, begun: number): Arrival {
+    const next = this.next as Arrival
     this.#all.pop()
-    return next as Arrival
+    const { operation, settledAt } = next
+    const rank = rankOf(operation)
+    if (rank === ELSEWHERE) this.#elsewhereWas = { settledAt, begun }
+    if (rank === STEP) noteStep(operation, now)
+    return next
+  }
+
+  /**
+   * A result from elsewhere of this very millisecond was handed over while this step ran, or a step of the same function that stands
+   * after it: in a replay this one must not come first.
+   */
+  isTooSoon({ order, frame: { lastStep } }: Operation, now: number): boolean {
+    const { settledAt, begun } = this.#elsewhereWas
+    if (order <= begun && now === settledAt) return true
+    return lastStep !== undefined && order < lastStep.order && now < lastStep.handedAt + TICK_MS
   }
 
   clear(): void {
@@ -47,6 +64,12 @@ export class Arrivals {
   get lastAt(): number {
     return this.#all.reduce((last, { settledAt }) => Math.max(last, settledAt), Number.NEGATIVE_INFINITY)
   }
+}
+
+function noteStep({ frame, order }: Operation, handedAt: number): void {
+  const { lastStep } = frame
+  const isAboutThen = lastStep !== undefined && handedAt < lastStep.handedAt + TICK_MS
+  frame.lastStep = { handedAt, order: isAboutThen ? Math.max(lastStep.order, order) : order }
 }
 
 /**

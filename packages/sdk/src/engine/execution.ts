@@ -26,19 +26,22 @@ import {
   type Value,
 } from '@resonatehq/protocol'
 import type { Logger } from '../log.ts'
-import { isTraced, type Span, type SpanStart, type TraceHeaders, type Tracing, withTrace } from '../tracing.ts'
+import type { Tracing } from '../tracing.ts'
 import type { Call, Reply, Transport } from '../transport/transport.ts'
-import { Arrivals, ELSEWHERE, rankOf, STEP, TICK_MS } from './arrivals.ts'
-import { type Codec, chain, isPrimitive, isThenable } from './codec.ts'
+import { Arrivals, TICK_MS } from './arrivals.ts'
+import { Attempts } from './attempts.ts'
+import { type Codec, isPrimitive } from './codec.ts'
 import { divergence, isSame } from './divergence.ts'
-import { drive } from './drive.ts'
 import { type Asker, Elsewhere, type Watcher } from './elsewhere.ts'
-import { errors, messageOf, PromiseCanceledError, PromiseTimedoutError, ResonateError } from './errors.ts'
-import { Frame } from './frame.ts'
-import { type Caller, joinId, type LocalCall, type Operation, type Outcome } from './operations.ts'
+import { errors, messageOf } from './errors.ts'
+import type { Frame } from './frame.ts'
+import { joinId, type LocalCall, type Operation, type Outcome } from './operations.ts'
+import { Outbox, type Pending } from './outbox.ts'
 import type { Registered, Registry } from './registry.ts'
-import { decodeRetry, isFinal, type RetryPolicy } from './retry.ts'
+import { decodeRetry, type RetryPolicy } from './retry.ts'
+import { Trace } from './trace.ts'
 import type { Turn } from './turn.ts'
+import { Values } from './values.ts'
 
 /** What is told of an error that is too large to be told whole, characters. */
 const BRIEF_CHARS = 1_000
@@ -48,8 +51,6 @@ const SLOW_STEP_MS = 50
 const AWAITED_MAX = 10_000
 /** A longer result may be refused, so its function does not run ahead of the answer, characters. */
 const AHEAD_CHARS_MAX = 16_384
-/** Functions that call each other within one stack; past it the next begins on a stack of its own. */
-const STACKED_MAX = 50
 
 /** What an execution needs of the process it runs in. */
 export interface Host {
@@ -93,30 +94,12 @@ export type Ending =
   | { readonly kind: 'lost' }
   | { readonly kind: 'halted' }
 
-interface Pending {
-  readonly call: Call
-  readonly operation: Operation | undefined
-  /** Its answer is needed before the pass may end: someone goes on with it. */
-  isOpen: boolean
-  readonly onReply: (reply: Reply) => void
-}
-
 /** A step's settlement on its way. */
 interface Ahead {
   readonly operation: Operation
   readonly settled: Outcome
   readonly value: Value
   readonly sent: Pending
-}
-
-/** A local function while it runs, and what becomes of it. */
-interface Running {
-  readonly call: LocalCall
-  readonly id: string
-  readonly parentId: string
-  readonly operation: Operation | undefined
-  readonly parent: Caller | undefined
-  readonly done: (outcome: Outcome) => void
 }
 
 export interface ExecutionClaim {
@@ -140,6 +123,7 @@ export class Execution {
   busy = 0
   /** Until when the lease holds by this process's clock, ms. */
   leaseAt: number
+  readonly trace: Trace
   /** An `execute` for a suspension whose answer is not here yet. */
   isRecalled = false
   /** Characters of encoded values that its frames may hold on to. */
@@ -148,11 +132,11 @@ export class Execution {
   readonly #promise: PromiseRecord
   readonly #records: Map<string, PromiseRecord>
   readonly #knowsAll: boolean
-  #outbox: Pending[] = []
-  /** Groups sent and not answered. */
-  #unanswered = 0
-  /** Creations not answered, and values being encoded or decoded. */
-  #unknown = 0
+  readonly #attempts: Attempts
+  readonly #outbox: Outbox
+  readonly #values: Values
+  /** Requests about operations that are not answered. */
+  #fenced = 0
   readonly #arrivals = new Arrivals()
   readonly #pending = new Set<Operation>()
   /** Those of `#pending` that others settle. */
@@ -166,21 +150,11 @@ export class Execution {
   /** Local functions that wait until neither of both is left. */
   #afterEarly: (() => void)[] = []
   #order = 0
-  /** Of functions that have not ended. */
-  readonly #frames = new Set<Frame>()
   #outcome: Outcome | undefined
   /** What it came to was refused, and said so in other words. */
   #isUnacceptable = false
   #isWaking = false
-  /** The last remote result that was handed over, and how many operations had begun by then. */
-  #remoteWas = { settledAt: Number.NEGATIVE_INFINITY, order: 0 }
   readonly #cancels = new Set<() => void>()
-  /** Of its function; empty until it is known. */
-  #name = ''
-  /** Of this pass, where traces are kept. */
-  #span: Span | undefined
-  /** What later passes are below: the span of the call, or else of the first pass. */
-  #traceHeaders: TraceHeaders | undefined
 
   constructor(host: Host, { task, promise, preload, isComplete }: ExecutionClaim) {
     this.#host = host
@@ -193,6 +167,10 @@ export class Execution {
     this.leaseAt = host.now() + host.ttl
     this.#records = new Map(preload.map((record) => [record.id, record]))
     this.#knowsAll = isComplete
+    this.trace = new Trace(host.tracing, this.id)
+    this.#attempts = new Attempts(this)
+    this.#values = new Values(host.codec, this)
+    this.#outbox = new Outbox(host.transport, this)
     this.#elsewhere = new Elsewhere(this.#asker())
     for (const record of preload) this.chars += (record.value.data?.length ?? 0) + (record.param.data?.length ?? 0)
   }
@@ -207,9 +185,9 @@ export class Execution {
       get lastArrivalAt() {
         return execution.#arrivals.lastAt
       },
-      ask: (call, isOpen, onReply) => this.#push(call, { isOpen }, onReply),
+      ask: (call, isOpen, onReply) => this.#outbox.push({ call, isOpen, onReply }),
       arrive: (operation, record) => this.#arrive(operation, record),
-      timer: (delayMs, fn) => this.#timer(delayMs, fn),
+      timer: (delayMs, fn) => this.timer(delayMs, fn),
       touch: () => this.touch(),
     }
   }
@@ -225,63 +203,27 @@ export class Execution {
   // The function of the task.
 
   start(): void {
-    const failed = (cause: unknown) => this.#uncoded(cause, () => this.#unreadable(cause))
-    try {
-      const what = `The call of '${this.id}'`
-      const param = chain(this.#host.codec.decode(this.#promise.param, what), (decoded) => this.#begin(decoded))
-      if (isThenable(param)) param.then(undefined, failed)
-    } catch (cause) {
-      failed(cause)
-    }
+    const begin = (param: unknown) => this.#begin(param)
+    this.#values.decode(this.#promise.param, `The call of '${this.id}'`, begin, (cause) => this.#unreadable(cause))
   }
 
   #begin(param: unknown): void {
-    const { func, args, version, retry } = (param ?? {}) as {
-      func?: string
-      args?: unknown[]
-      version?: number
-      retry?: unknown
-    }
-    if (typeof func !== 'string')
-      return this.#unreadable(`expected {func, args, version}, got ${JSON.stringify(param)}`)
+    const called = calledOf(param)
+    if (!called) return this.#unreadable(`expected {func, args, version}, got ${JSON.stringify(param)}`)
+    const { func, args, version, retry } = called
     const registered = this.#host.registry.find(func, version)
     if (!registered) return this.#host.unregistered(this, func, version ?? 0)
     const policy = decodeRetry(retry) ?? registered.retryPolicy
-    const call = callOf(registered, args ?? [], this.timeoutAt, policy)
-    this.#traceHeaders = isTraced(this.#promise.param.headers) ? this.#promise.param.headers : undefined
-    this.#name = func
-    this.#tracePass()
+    const call = callOf(registered, args, this.timeoutAt, policy)
+    this.trace.called(func, this.#promise.param.headers)
+    this.trace.beginPass(this.version)
     const parentId = this.#promise.tags['resonate:parent'] ?? this.id
     const done = (outcome: Outcome) => {
       this.#outcome = outcome
       this.touch()
     }
-    this.#attempt({ call, id: this.id, parentId, operation: undefined, parent: undefined, done }, 1)
+    this.#attempts.begin({ call, id: this.id, parentId, done })
     this.touch()
-  }
-
-  #tracePass(): void {
-    const attributes = { 'resonate.id': this.id, 'resonate.version': this.version }
-    const start: SpanStart = { name: this.#name, kind: 'task', parent: this.#traceHeaders, attributes }
-    this.#span = this.#host.tracing?.start(start)
-    this.#traceHeaders ??= this.#span?.headers
-  }
-
-  #endPass(failure?: unknown): void {
-    this.#span?.end(failure)
-    this.#span = undefined
-  }
-
-  #traceStep(frame: Frame): void {
-    const { parent, id, name, attempt } = frame.facts
-    if (!parent) return
-    const attributes = { 'resonate.id': id, 'resonate.attempt': attempt }
-    frame.span = this.#host.tracing?.start({ name, kind: 'step', parent: this.#spanOf(parent), attributes })
-  }
-
-  /** What is above the operations of a function: its own span, or that of the pass. */
-  #spanOf(frame: Caller): Span | undefined {
-    return frame.facts.parent ? frame.span : this.#span
   }
 
   /** Nobody will ever be able to run this: say so where the caller sees it. */
@@ -296,7 +238,7 @@ export class Execution {
   /** Functions that stand still from one renewal to the next are made known. */
   beat(): void {
     const now = this.#host.now()
-    for (const frame of this.#frames) {
+    for (const frame of this.#attempts.frames) {
       const stillMs = frame.stillMs(now)
       if (stillMs !== undefined) this.#host.still(frame, stillMs)
     }
@@ -376,83 +318,11 @@ export class Execution {
       this.#settleInTurn(operation, outcome)
     }
     let cancel = () => {}
-    this.#attemptFirst({ call, id, parentId: frame.facts.id, operation, parent: frame, done })
+    this.#attempts.begin({ call, id, parentId: frame.facts.id, operation, parent: frame, done })
     if (!isDone && operation.creation === 'none')
-      cancel = this.#timer(SLOW_STEP_MS, () => {
+      cancel = this.timer(SLOW_STEP_MS, () => {
         if (operation.creation === 'none') this.#create(operation)
       })
-  }
-
-  /** At once, so that what it begins stands in order; functions that call each other without end must not fill the stack. */
-  #attemptFirst(running: Running): void {
-    const depth = running.parent?.depth ?? 0
-    if (depth === 0 || depth % STACKED_MAX !== 0) return this.#attempt(running, 1)
-    this.busy += 1
-    queueMicrotask(() => {
-      this.busy -= 1
-      this.#attempt(running, 1)
-      this.touch()
-    })
-  }
-
-  /** Calls the function, joins what it started, and tries again where its policy says so. */
-  #attempt(running: Running, attempt: number): void {
-    if (this.isOver) return
-    const { call, id, parentId, operation, parent } = running
-    const { name, version, timeoutAt } = call
-    const frame = new Frame(this, { id, parentId, name, version, timeoutAt, attempt, operation, parent })
-    this.#frames.add(frame)
-    this.#traceStep(frame)
-    const ended = (outcome: Outcome) => {
-      this.#frames.delete(frame)
-      frame.span?.end(outcome.ok ? undefined : outcome.error)
-      if (this.isOver) return
-      frame.end(() => this.#concluded(running, frame, outcome))
-      this.touch()
-    }
-    try {
-      const hooks = {
-        lazy: () => {
-          frame.isLazy = true
-        },
-        die: (message: string | undefined) => this.die(errors.panic(message)),
-      }
-      const body = () => drive(call.fn(this.#host.contextOf(frame), ...call.args), hooks)
-      const span = this.#spanOf(frame)
-      const result = span ? span.run(body) : body()
-      if (!isThenable(result)) return ended({ ok: true, value: result })
-      result.then(
-        (value) => ended({ ok: true, value }),
-        (error) => ended({ ok: false, error }),
-      )
-    } catch (error) {
-      ended({ ok: false, error })
-    }
-  }
-
-  #concluded(running: Running, frame: Frame, outcome: Outcome): void {
-    if (this.isOver) return
-    const waitMs = outcome.ok ? null : this.#retryWaitMs(running.call, frame, outcome.error)
-    if (waitMs === null || outcome.ok) return running.done(outcome)
-    const { id, call } = running
-    const { attempt } = frame.facts
-    const level = isWorthSaying(attempt) ? 'warn' : 'debug'
-    const facts = { id, func: call.name, attempt, waitMs, cause: messageOf(outcome.error) }
-    this.#host.logger[level](facts, 'a function failed; trying again')
-    this.busy += 1
-    this.#timer(waitMs, () => {
-      this.busy -= 1
-      this.#attempt(running, attempt + 1)
-    })
-  }
-
-  /** Null: the failure stands. A workflow is tried again only where it was asked for, since its steps already were. */
-  #retryWaitMs(call: LocalCall, frame: Frame, error: unknown): number | null {
-    const isWorkflow = frame.isLazy || frame.sequence > 0
-    const policy: RetryPolicy | undefined = call.retryPolicy ?? (isWorkflow ? undefined : this.#host.retryPolicy)
-    if (!policy || isFinal(error, call.nonRetryable)) return null
-    const waitMs = policy.next(frame.facts.attempt, this.#host.random)
-    return waitMs === null || this.#host.now() + waitMs >= call.timeoutAt ? null : waitMs
   }
 
   /** After every settlement that the workflow has run ahead of, and every creation elsewhere, is answered. */
@@ -485,24 +355,15 @@ export class Execution {
     if (call.kind === 'remote') this.#unborn += 1
     const { timeoutAt, tags } = call
     const param = call.kind === 'local' ? { func: call.name, version: call.version } : call.param
-    this.#encode(param, `The call of '${id}'`, (value) => {
-      if (!value.ok) return this.#reject(operation, value.error)
-      const action = {
-        kind: 'promise.create',
-        data: { id, timeoutAt, param: this.#traced(value.value, operation), tags },
-      }
-      this.#fence(action, operation, isOpen, (record) => {
+    const encoded = (value: Value) => {
+      const data = { id, timeoutAt, param: this.trace.paramOf(operation, value), tags }
+      this.#fence({ kind: 'promise.create', data }, operation, isOpen, (record) => {
         if (record.state !== 'pending') this.#arrive(operation, record)
         else if (call.kind === 'remote') this.#elsewhere.unseen()
         this.#created(operation)
       })
-    })
-  }
-
-  /** Whoever runs a call elsewhere goes on with the trace. */
-  #traced(param: Value, { call, frame }: Operation): Value {
-    const span = call.kind === 'remote' ? this.#spanOf(frame) : undefined
-    return span ? withTrace(param, span) : param
+    }
+    this.#values.encode(param, `The call of '${id}'`, encoded, (error) => this.#reject(operation, error))
   }
 
   #created(operation: Operation): void {
@@ -520,21 +381,10 @@ export class Execution {
     this.#nowDurable()
   }
 
-  /**
-   * A remote result of this very millisecond was handed over while this step ran, or a step of the same function that stands after
-   * it: in a replay this one must not come first.
-   */
-  #isTooSoon({ order, frame: { lastStep } }: Operation): boolean {
-    const { settledAt, order: begun } = this.#remoteWas
-    const now = this.#host.now()
-    if (order <= begun && now === settledAt) return true
-    return lastStep !== undefined && order < lastStep.order && now < lastStep.handedAt + TICK_MS
-  }
-
   #settleInTurn(operation: Operation, outcome: Outcome): void {
-    if (!this.#isTooSoon(operation)) return this.#settle(operation, outcome)
+    if (!this.#arrivals.isTooSoon(operation, this.#host.now())) return this.#settle(operation, outcome)
     this.busy += 1
-    this.#timer(TICK_MS, () => {
+    this.timer(TICK_MS, () => {
       this.busy -= 1
       this.#settle(operation, outcome)
     })
@@ -550,7 +400,7 @@ export class Execution {
       operation.onCreated.push(() => this.#settle(operation, outcome))
       return
     }
-    this.#encodeOutcome(operation, outcome, (settled, value) => {
+    this.#values.encodeOutcome(outcome, operation.call.name || operation.id, (settled, value) => {
       const state: Settlement = settled.ok ? 'resolved' : 'rejected'
       const action = { kind: 'promise.settle', data: { id: operation.id, state, value } }
       const sent = this.#fence(action, operation, true, (record) => {
@@ -570,10 +420,10 @@ export class Execution {
     isOpen: boolean,
     onRecord: (record: PromiseRecord) => void,
   ): Pending {
-    this.#unknown += 1
+    this.#fenced += 1
     const data = { id: this.id, version: this.version, action, preload: false }
-    return this.#push({ kind: 'task.fence', data }, { operation, isOpen }, (reply) => {
-      this.#unknown -= 1
+    const onReply = (reply: Reply) => {
+      this.#fenced -= 1
       if (this.isOver) return
       const { status, data } = innerOf(reply)
       if (reply.status === 404 || reply.status === 409) return this.lose()
@@ -583,7 +433,8 @@ export class Execution {
       if (status !== 200) return this.#refused(operation, status, String(data))
       const { promise } = data as { promise: PromiseRecord }
       if (this.#agrees(operation, promise)) onRecord(promise)
-    })
+    }
+    return this.#outbox.push({ call: { kind: 'task.fence', data }, operation, isOpen, onReply })
   }
 
   #refused(operation: Operation, status: number, message: string): void {
@@ -593,97 +444,17 @@ export class Execution {
     else this.#reject(operation, error)
   }
 
-  #push(
-    call: Call,
-    { operation, isOpen }: { operation?: Operation; isOpen: boolean },
-    onReply: (reply: Reply) => void,
-  ): Pending {
-    const pending: Pending = { call, operation, isOpen, onReply }
-    this.#outbox.push(pending)
-    this.touch()
-    return pending
-  }
-
-  /** Sends what has gathered, as one group. */
-  #flush(): void {
-    const outbox = this.#outbox
-    if (outbox.length === 0) return
-    this.#outbox = []
-    for (const { operation } of outbox) if (operation?.creation === 'queued') operation.creation = 'sent'
-    this.#unanswered += 1
-    this.#host.transport.send(outbox.map(({ call }) => call)).then(
-      (replies) => this.#answered(outbox, replies),
-      (cause) => this.#unsent(cause),
-    )
-  }
-
-  #answered(outbox: readonly Pending[], replies: readonly Reply[]): void {
-    this.#unanswered -= 1
-    for (const [at, { onReply }] of outbox.entries()) {
-      if (this.isOver) return
-      onReply(replies[at] as Reply)
-    }
+  /** All answers of a group were taken. */
+  answered(): void {
     this.#handOver()
     this.touch()
   }
 
   /** Nothing can be sent any more: the client was stopped. */
-  #unsent(cause: unknown): void {
+  unsent(cause: unknown): void {
     if (this.isOver) return
     this.#host.logger.debug({ id: this.id, cause: messageOf(cause) }, 'an execution was left behind')
     this.drop()
-  }
-
-  // Values.
-
-  #encode(value: unknown, what: string, then: (encoded: Encoded) => void): void {
-    const failed = (error: unknown) => this.#uncoded(error, () => then({ ok: false, error }))
-    let encoded: Value | Promise<Value>
-    try {
-      encoded = this.#host.codec.encode(value, what)
-    } catch (error) {
-      return failed(error)
-    }
-    if (!isThenable(encoded)) return then({ ok: true, value: encoded })
-    this.#later(encoded, (value) => then({ ok: true, value }), failed)
-  }
-
-  /** What has no JSON form never will. An encryptor that fails is no failure of the function: later, or to others, it may be there. */
-  #uncoded(error: unknown, told: () => void): void {
-    if (error instanceof ResonateError && error.type === 'Encoding') told()
-    else this.release(error)
-  }
-
-  /** A result that has no JSON form is a failure of the function that returned it. */
-  #encodeOutcome(
-    operation: Operation | undefined,
-    outcome: Outcome,
-    then: (settled: Outcome, value: Value) => void,
-  ): void {
-    const name = operation?.call.name || operation?.id || this.id
-    const content = outcome.ok ? outcome.value : outcome.error
-    this.#encode(content, `The result of ${name}`, (encoded) => {
-      if (encoded.ok) return then(outcome, encoded.value)
-      const error = errors.resultNotEncodable(name, encoded.error)
-      this.#encode(error, name, (again) => then({ ok: false, error }, again.ok ? again.value : {}))
-    })
-  }
-
-  /** Counts what takes its time, so that the pass does not end meanwhile. */
-  #later<T>(wait: PromiseLike<T>, then: (value: T) => void, failed: (error: unknown) => void): void {
-    this.#unknown += 1
-    this.#unanswered += 1
-    const over = (go: () => void) => {
-      this.#unknown -= 1
-      this.#unanswered -= 1
-      if (this.isOver) return
-      go()
-      this.touch()
-    }
-    wait.then(
-      (value) => over(() => then(value)),
-      (error) => over(() => failed(error)),
-    )
   }
 
   // Handing over.
@@ -697,19 +468,8 @@ export class Execution {
     const arrived = (outcome: Outcome) => this.#arrivals.add({ operation, outcome, settledAt })
     const isKnown = known && (known.ok ? record.state === 'resolved' && isPrimitive(known.value) : false)
     if (isKnown) arrived(known)
-    else this.#decode(record, arrived)
+    else this.#values.decodeOutcome(record, arrived)
     this.touch()
-  }
-
-  #decode(record: PromiseRecord, then: (outcome: Outcome) => void): void {
-    const failed = (error: unknown) => this.#uncoded(error, () => then({ ok: false, error }))
-    try {
-      const outcome = outcomeOf(record, (value) => this.#host.codec.decode(value, `The result of '${record.id}'`))
-      if (isThenable(outcome)) this.#later(outcome as PromiseLike<Outcome>, then, failed)
-      else then(outcome as Outcome)
-    } catch (error) {
-      failed(error)
-    }
   }
 
   /** This one operation cannot be: its function is told, and so is every replay, for the same reason. */
@@ -725,22 +485,12 @@ export class Execution {
   }
 
   #handOver(): void {
-    if (this.#unknown > 0 || this.#elsewhere.isAsking || this.isOver) return
+    if (this.#fenced > 0 || this.#values.isWaiting || this.#elsewhere.isAsking || this.isOver) return
     const { next } = this.#arrivals
     if (!next || this.#elsewhere.isTied(next)) return
-    const { operation, outcome, settledAt } = this.#arrivals.take()
-    const rank = rankOf(operation)
-    if (rank === ELSEWHERE) this.#remoteWas = { settledAt, order: this.#order }
-    if (rank === STEP) this.#noteStep(operation)
+    const { operation, outcome } = this.#arrivals.take(this.#host.now(), this.#order)
     this.#conclude(operation, outcome)
     this.touch()
-  }
-
-  #noteStep({ frame, order }: Operation): void {
-    const handedAt = this.#host.now()
-    const { lastStep } = frame
-    const isAboutThen = lastStep !== undefined && handedAt < lastStep.handedAt + TICK_MS
-    frame.lastStep = { handedAt, order: isAboutThen ? Math.max(lastStep.order, order) : order }
   }
 
   #conclude(operation: Operation, outcome: Outcome): void {
@@ -756,8 +506,9 @@ export class Execution {
    */
   #mayRunAhead(operation: Operation, { data = '' }: Value): boolean {
     const isAlone = this.#pending.size === operation.frame.depth + 1 && this.#arrivals.size === 0
+    const isQuiet = !this.#outbox.isUnderWay && !this.#values.isWaiting
     const isSure = operation.call.timeoutAt >= this.timeoutAt && data.length <= AHEAD_CHARS_MAX
-    return this.#host.transport.batches && isAlone && this.#unanswered === 0 && isSure
+    return this.#host.transport.batches && isAlone && isQuiet && isSure
   }
 
   /** Decided at the end of the macrotask: what is begun right after it may have been settled long ago. */
@@ -804,13 +555,12 @@ export class Execution {
     this.#handOver()
     if (this.#isIdle()) this.#end()
     else this.#elsewhere.watchSoon()
-    this.#flush()
+    this.#outbox.flush()
   }
 
   #isIdle(): boolean {
-    if (this.busy > 0 || this.#unanswered > 0 || this.#arrivals.size > 0 || this.#afterEarly.length > 0) return false
-    if (this.#elsewhere.isAsking) return false
-    return this.#host.transport.batches ? !this.#outbox.some(({ isOpen }) => isOpen) : this.#outbox.length === 0
+    if (this.busy > 0 || this.#arrivals.size > 0 || this.#afterEarly.length > 0) return false
+    return !this.#values.isWaiting && !this.#elsewhere.isAsking && !this.#outbox.holdsPass
   }
 
   #end(): void {
@@ -820,12 +570,17 @@ export class Execution {
     if (named.length > 0) this.#suspend(named, kept)
   }
 
+  /** Sends what ends the pass. */
+  #last(call: Call, onReply: (reply: Reply) => void): void {
+    this.#outbox.push({ call, isOpen: true, onReply })
+  }
+
   #fulfill(outcome: Outcome): void {
-    this.#encodeOutcome(undefined, outcome, (settled, value) => {
+    this.#values.encodeOutcome(outcome, this.id, (settled, value) => {
       const state: Settlement = settled.ok ? 'resolved' : 'rejected'
       const action = { kind: 'promise.settle', data: { id: this.id, state, value } }
       const data = { id: this.id, version: this.version, action }
-      this.#push({ kind: 'task.fulfill', data }, { isOpen: true }, (reply) => {
+      this.#last({ kind: 'task.fulfill', data }, (reply) => {
         if (reply.status === 200)
           return this.#over({ kind: 'done', promise: (reply.data as { promise: PromiseRecord }).promise })
         if (reply.status === 404 || reply.status === 409) return this.lose()
@@ -851,7 +606,7 @@ export class Execution {
       data: { awaited: id, awaiter: this.id },
     }))
     const data = { id: this.id, version: this.version, actions, preload: false, ...(kept > 0 && { kept }) }
-    this.#push({ kind: 'task.suspend', data }, { isOpen: true }, (reply) => this.#suspended(named, reply))
+    this.#last({ kind: 'task.suspend', data }, (reply) => this.#suspended(named, reply))
   }
 
   #suspended(named: readonly Operation[], reply: Reply): void {
@@ -893,7 +648,7 @@ export class Execution {
     if (this.state !== 'suspending') return
     for (const operation of named) operation.isNamed = true
     this.#elsewhere.rest()
-    this.#endPass()
+    this.trace.endPass()
     this.state = 'suspended'
     this.#host.suspended(this)
     this.touch()
@@ -919,13 +674,13 @@ export class Execution {
       this.state = 'active'
       this.#isWaking = false
       this.#host.resumed(this)
-      this.#tracePass()
+      this.trace.beginPass(this.version)
       this.#elsewhere.seen(look, replies)
-      this.#readdress()
+      this.#outbox.readdress(this.version)
       this.#handOver()
       this.touch()
     } catch (cause) {
-      this.#unsent(cause)
+      this.unsent(cause)
     }
   }
 
@@ -938,21 +693,12 @@ export class Execution {
     return task?.state === 'acquired' && task.pid === this.#host.pid && task.version === this.version + 1
   }
 
-  /** What gathered while the task was down was made for the claim before. */
-  #readdress(): void {
-    this.#outbox = this.#outbox.map((pending) =>
-      pending.call.kind.startsWith('task.')
-        ? { ...pending, call: { ...pending.call, data: { ...pending.call.data, version: this.version } } }
-        : pending,
-    )
-  }
-
   /**
    * A function that awaited something of its own beside an operation goes on while its task is down. Only a settled promise
    * brings a task back, so it is given one: made, awaited and settled in one go.
    */
   #wake(): void {
-    if (this.#isWaking || (this.#outbox.length === 0 && this.#outcome === undefined)) return
+    if (this.#isWaking || (this.#outbox.isEmpty && this.#outcome === undefined)) return
     this.#isWaking = true
     const { originId, branchId } = this
     const id = joinId(this.id, `w${this.#host.uuid()}`)
@@ -1038,16 +784,17 @@ export class Execution {
     if (this.isOver) return
     this.#elsewhere.rest()
     this.state = 'over'
-    this.#outbox = []
+    this.#outbox.discard()
     this.#arrivals.clear()
     for (const cancel of this.#cancels) cancel()
-    for (const frame of this.#frames) frame.span?.end(new Error(`the task is ${ending.kind}`))
-    this.#endPass(this.#outcome?.ok === false ? this.#outcome.error : undefined)
+    for (const frame of this.#attempts.frames) frame.span?.end(new Error(`the task is ${ending.kind}`))
+    this.trace.endPass(this.#outcome?.ok === false ? this.#outcome.error : undefined)
     if (ending.kind !== 'done') this.abort.abort(new Error(`the task of '${this.id}' is ${ending.kind}`))
     this.#host.ended(this, ending)
   }
 
-  #timer(delayMs: number, fn: () => void): () => void {
+  /** Runs `fn` unless the execution is over by then. */
+  timer(delayMs: number, fn: () => void): () => void {
     const cancel = this.#host.timer(delayMs, () => {
       this.#cancels.delete(cancel)
       if (!this.isOver) fn()
@@ -1073,13 +820,6 @@ export class Execution {
   }
 }
 
-type Encoded = { readonly ok: true; readonly value: Value } | { readonly ok: false; readonly error: unknown }
-
-/** A failure or two pass by themselves; a function that fails on and on is told of, less and less often. */
-function isWorthSaying(attempt: number): boolean {
-  return attempt >= 5 && Number.isInteger(Math.log2(attempt / 5))
-}
-
 /** An error in a few words. */
 function briefly(error: unknown): string {
   const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
@@ -1093,16 +833,18 @@ function innerOf(reply: Reply): { status: number; data: unknown } {
   return { status: head.status, data }
 }
 
-/** What a settled promise means to who awaits it. */
-export function outcomeOf(record: PromiseRecord, decode: (value: Value) => unknown): Outcome | Promise<Outcome> {
-  if (record.state === 'rejected_timedout') return { ok: false, error: new PromiseTimedoutError(record.id) }
-  if (record.state === 'rejected_canceled') return { ok: false, error: new PromiseCanceledError(record.id) }
-  if (record.state === 'rejected' && record.value.data === undefined)
-    return { ok: false, error: new Error(`Promise '${record.id}' was rejected without a value`) }
-  return chain(
-    decode(record.value),
-    (content): Outcome => (record.state === 'resolved' ? { ok: true, value: content } : { ok: false, error: content }),
-  )
+interface Called {
+  readonly func: string
+  readonly args: readonly unknown[]
+  readonly version?: number
+  readonly retry?: unknown
+}
+
+/** What the parameter of a task's promise calls; undefined where it is no call. */
+function calledOf(param: unknown): Called | undefined {
+  const { func, args, ...how } = (param ?? {}) as Partial<Called>
+  const all = args ?? []
+  return typeof func === 'string' && func !== '' && Array.isArray(all) ? { ...how, func, args: all } : undefined
 }
 
 /** A call of a function that is registered here. */
