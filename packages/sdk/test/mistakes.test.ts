@@ -164,7 +164,7 @@ for (const param of [{}, { func: '' }, { func: 5, args: [] }, { func: 'f', args:
     const resonate = world.resonate()
     resonate.register('f', () => 1)
     const tags = { 'resonate:target': 'poll://any@default' }
-    await resonate.promises.create('id', 9e12, { data: param, tags })
+    await resonate.promises.create('id', 9e12, { value: param, tags })
     const error = /cannot be decoded.* expected {func, args, version}/
     await assert.rejects(world.until((await resonate.get('id')).result()), error)
     await world.stop()
