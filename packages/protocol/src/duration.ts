@@ -1,4 +1,5 @@
-// Durations in words, the same wherever a person reads one: `850ms`, `1.2s`, `3m 5s`, `2h 10m`, `3d 4h`.
+// Durations in words, the same wherever a person reads one: `850ms`, `1.2s`, `3m 5s`, `2h 10m`, `3d 4h`; and the one grammar in
+// which a person writes one: `1h30m`.
 
 const SECOND = 1_000
 const MINUTE = 60_000
@@ -20,3 +21,16 @@ function twoUnits(ms: number, [largeMs, large]: Unit, [smallMs, small]: Unit): s
   const rest = Math.floor((ms % largeMs) / smallMs)
   return `${Math.floor(ms / largeMs)}${large}${rest === 0 ? '' : ` ${rest}${small}`}`
 }
+
+/** What people write behind a number, in ms. */
+export const DURATION_UNITS = { ms: 1, s: SECOND, m: MINUTE, h: HOUR, d: DAY } as const
+
+/** Whole numbers with units, one after the other: `250ms`, `90s`, `1h30m`, in ms. Null: the text is none. */
+export function parseDuration(text: string): number | null {
+  if (!/^(\d+(ms|s|m|h|d))+$/.test(text)) return null
+  const parts = [...text.matchAll(/(\d+)(ms|s|m|h|d)/g)]
+  const ms = parts.reduce((sum, [, count, unit]) => sum + Number(count) * DURATION_UNITS[unit as DurationUnit], 0)
+  return Number.isSafeInteger(ms) ? ms : null
+}
+
+type DurationUnit = keyof typeof DURATION_UNITS

@@ -6,7 +6,7 @@ import { chmod, mkdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, extname, join, resolve } from 'node:path'
 import type { Answer } from '@resonatehq/protocol'
 import type { Store } from '@resonatehq/store'
-import type { Config } from './config.ts'
+import type { Config } from './config/settings.ts'
 import type { Logger } from './log.ts'
 
 export interface BackupParts {

@@ -4,7 +4,7 @@
 import { readFile } from 'node:fs/promises'
 import { SchemaError } from '@resonatehq/store'
 import type { PostgresOptions } from '@resonatehq/store/postgres'
-import type { Config } from './config.ts'
+import type { Config } from './config/settings.ts'
 
 export function databaseOf(config: Config): PostgresOptions {
   const passwordFile = config['storage.postgres.password_file']

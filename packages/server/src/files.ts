@@ -5,7 +5,7 @@
 
 import { readFileSync } from 'node:fs'
 import type { Platform } from '@resonatehq/engine'
-import type { ConfigKey } from './config.ts'
+import type { ConfigKey } from './config/settings.ts'
 import type { Logger } from './log.ts'
 
 export interface FileWatchOptions {

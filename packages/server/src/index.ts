@@ -1,6 +1,12 @@
 // What this package offers, in the order in which its files may import one another.
 
-export * from './config.ts'
+export { readFlags } from './config/command-line.ts'
+export { hasFiles } from './config/derived.ts'
+export { type ConfigResult, loadConfig } from './config/load.ts'
+export { SETTINGS, type Setting } from './config/names.ts'
+export { configPage, defaultText } from './config/reference.ts'
+export type { Config, ConfigKey } from './config/settings.ts'
+export type { ConfigSources } from './config/sources.ts'
 export { storageText } from './database.ts'
 export { type EngineWiring, type OpenEngine, openEngine } from './engine.ts'
 export { EXTENSIONS } from './http.ts'

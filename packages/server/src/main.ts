@@ -3,7 +3,10 @@
 // the server, stops it on a signal. The only file of this package that reads the environment or ends the process.
 
 import { existsSync, readFileSync } from 'node:fs'
-import { configHelp, hasFiles, loadConfig, readFlags } from './config.ts'
+import { readFlags } from './config/command-line.ts'
+import { hasFiles } from './config/derived.ts'
+import { loadConfig } from './config/load.ts'
+import { configHelp } from './config/reference.ts'
 import { createLogger } from './log.ts'
 import { nodePlatform } from './platform.ts'
 import { type Child, childProcess } from './processes/child.ts'

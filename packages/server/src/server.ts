@@ -3,7 +3,8 @@
 // starting is thrown, as an error whose message is for people.
 
 import type { Engine, Platform } from '@resonatehq/engine'
-import { type Config, schemeOf, serverUrlOf } from './config.ts'
+import { schemeOf, serverUrlOf } from './config/derived.ts'
+import type { Config } from './config/settings.ts'
 import { storageText } from './database.ts'
 import { createCredentials } from './dispatch/credentials.ts'
 import { networksOf } from './dispatch/networks.ts'

@@ -3,7 +3,7 @@
 
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { createSecureContext, type SecureContextOptions } from 'node:tls'
-import type { Config } from './config.ts'
+import type { Config } from './config/settings.ts'
 
 /** Throws where the two cannot be used together. */
 export function tlsOf(config: Config, cert: string, key: string): SecureContextOptions {

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { configHelp } from '../src/config.ts'
+import { configHelp } from '../src/config/reference.ts'
 import { databaseUrlOf } from '../src/database.ts'
 import {
   type ConfigKey,

@@ -79,7 +79,7 @@ function algorithmsOf({ asymmetricKeyType, asymmetricKeyDetails: details }: KeyO
     case 'ec':
       return CURVES[details?.namedCurve ?? ''] ?? []
     case 'ed25519':
-      return ['EdDSA', 'Ed25519']
+      return ED25519
     default:
       return []
   }
@@ -91,6 +91,10 @@ const CURVES: Readonly<Record<string, readonly string[]>> = {
   secp384r1: ['ES384'],
   secp521r1: ['ES512'],
 }
+const ED25519 = ['EdDSA', 'Ed25519']
+
+/** Signature algorithms of tokens. None with a shared secret: a public key would be taken for one. */
+export const ALGORITHMS: readonly string[] = [...RSA, ...Object.values(CURVES).flat(), ...ED25519]
 
 function describe({ asymmetricKeyType, asymmetricKeyDetails: details }: KeyObject): string {
   const detail = details?.namedCurve ?? (details?.modulusLength && `${details.modulusLength} bits`)

@@ -2,7 +2,7 @@
 // secret is replaced while the server runs.
 
 import type { Platform } from '@resonatehq/engine'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/settings.ts'
 import { WatchedFiles } from '../files.ts'
 import type { Logger } from '../log.ts'
 import { type Proofs, proofsOf } from './targets.ts'

@@ -9,7 +9,7 @@
 //     in the store and is tried again.
 
 import type { Message, PushTrouble } from '@resonatehq/protocol'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/settings.ts'
 import type { Logger } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 

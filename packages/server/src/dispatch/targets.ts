@@ -2,7 +2,7 @@
 // to those whose URL begins with one of its own, the longest beginning first. Pure: texts in, records out.
 
 import { parse as parseToml } from 'smol-toml'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/settings.ts'
 import { isAtOrBelow } from '../urls.ts'
 
 export type AuthMode = 'none' | 'bearer' | 'gcp'

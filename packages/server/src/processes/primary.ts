@@ -4,7 +4,7 @@
 
 import cluster, { type Worker } from 'node:cluster'
 import type { Platform } from '@resonatehq/engine'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/settings.ts'
 import type { Logger } from '../log.ts'
 import { type MetricsJson, sumUp } from '../metrics.ts'
 import type { Addresses, Server } from '../server.ts'
