@@ -73,7 +73,7 @@ export interface Context extends Info {
   detached<F extends AnyFunc>(func: F, ...args: ParamsWithOptions<F>): DurablePromise<DetachedHandle>
   detached(func: string, ...args: any[]): DurablePromise<DetachedHandle>
   /** A promise that someone else settles by its id. */
-  promise<T = any>(options?: LatentOptions): DurablePromise<T>
+  promise<T>(options?: LatentOptions): DurablePromise<T>
   /** Waits, in no process, for milliseconds, `{for: ms}` or `{until: Date}`. */
   sleep(duration?: number | SleepOptions): DurablePromise<void>
   /** The functions of a worker elsewhere, by its type alone: `ctx.client<typeof worker>({ target }).charge(42)`. */

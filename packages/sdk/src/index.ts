@@ -32,12 +32,12 @@ export {
 } from './transport/networks.ts'
 export type {
   AnyFunc,
-  AnyFunc as Func,
   Context,
   DetachedHandle,
   DurableCall,
   DurableFuture,
   DurableInvocation,
+  Func,
   Info,
   Params,
   ParamsWithOptions,

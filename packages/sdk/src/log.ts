@@ -4,17 +4,19 @@
 /** From the least to the most serious. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 
+// biome-ignore-start lint/suspicious/noExplicitAny: a logger reads fields that it knows by name, as published SDKs let it.
 /** Fits pino, winston and the like. */
 export interface Logger {
   /** Every step of the way. */
-  debug(fields: Record<string, unknown>, msg: string): void
+  debug(fields: Record<string, any>, msg: string): void
   /** What an operator may want to know. */
-  info(fields: Record<string, unknown>, msg: string): void
+  info(fields: Record<string, any>, msg: string): void
   /** What goes on all the same, and should be looked at. */
-  warn(fields: Record<string, unknown>, msg: string): void
+  warn(fields: Record<string, any>, msg: string): void
   /** What needs somebody. */
-  error(fields: Record<string, unknown>, msg: string): void
+  error(fields: Record<string, any>, msg: string): void
 }
+// biome-ignore-end lint/suspicious/noExplicitAny: end of the interface above.
 
 const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error']
 

@@ -11,7 +11,7 @@ import {
 import { withVersion } from './engine/options.ts'
 import { Exponential } from './engine/retry.ts'
 import { systemPlatform } from './runtime.ts'
-import type { AnyFunc, ParamsWithOptions, ResonateFunc, ResonateHandle, ResonateSchedule, Return } from './types.ts'
+import type { Func, ParamsWithOptions, ResonateFunc, ResonateHandle, ResonateSchedule, Return } from './types.ts'
 
 // biome-ignore-start lint/suspicious/noExplicitAny: a function called by name takes and gives what only its worker knows.
 /**
@@ -35,9 +35,9 @@ export class Resonate extends Client {
   }
 
   /** Makes a function known by a name and a version, so that it can be called, here and from elsewhere. */
-  register<F extends AnyFunc>(name: string, func: F, options?: RegisterOptions): ResonateFunc<F>
-  register<F extends AnyFunc>(func: F, options?: RegisterOptions): ResonateFunc<F>
-  register<F extends AnyFunc>(nameOrFunc: string | F, funcOrOptions?: F | RegisterOptions, options?: RegisterOptions) {
+  register<F extends Func>(name: string, func: F, options?: RegisterOptions): ResonateFunc<F>
+  register<F extends Func>(func: F, options?: RegisterOptions): ResonateFunc<F>
+  register<F extends Func>(nameOrFunc: string | F, funcOrOptions?: F | RegisterOptions, options?: RegisterOptions) {
     const { name, version } = this.add(nameOrFunc, funcOrOptions, options)
     const stub = (args: unknown[]) => withVersion(args, version)
     return {
@@ -50,42 +50,42 @@ export class Resonate extends Client {
   }
 
   /** Calls a function that is registered here, in this process, and waits for its result. Its id makes it one call. */
-  run<F extends AnyFunc>(id: string, func: F, ...args: ParamsWithOptions<F>): Promise<Return<F>>
-  run<T = any>(id: string, name: string, ...args: any[]): Promise<T>
-  async run(id: string, what: AnyFunc | string, ...args: unknown[]): Promise<unknown> {
+  run<F extends Func>(id: string, func: F, ...args: ParamsWithOptions<F>): Promise<Return<F>>
+  run<T>(id: string, name: string, ...args: any[]): Promise<T>
+  async run(id: string, what: Func | string, ...args: unknown[]): Promise<unknown> {
     return (await this.begin(id, what, args)).result()
   }
 
   /** The same without waiting. */
-  beginRun<F extends AnyFunc>(id: string, func: F, ...args: ParamsWithOptions<F>): Promise<ResonateHandle<Return<F>>>
-  beginRun<T = any>(id: string, name: string, ...args: any[]): Promise<ResonateHandle<T>>
-  beginRun(id: string, what: AnyFunc | string, ...args: unknown[]): Promise<ResonateHandle<unknown>> {
+  beginRun<F extends Func>(id: string, func: F, ...args: ParamsWithOptions<F>): Promise<ResonateHandle<Return<F>>>
+  beginRun<T>(id: string, name: string, ...args: any[]): Promise<ResonateHandle<T>>
+  beginRun(id: string, what: Func | string, ...args: unknown[]): Promise<ResonateHandle<unknown>> {
     return this.begin(id, what, args)
   }
 
   /** Has a function called by a worker of the `target` of its options, and waits for its result. */
-  rpc<F extends AnyFunc>(id: string, func: F, ...args: ParamsWithOptions<F>): Promise<Return<F>>
-  rpc<T = any>(id: string, name: string, ...args: any[]): Promise<T>
-  async rpc(id: string, what: AnyFunc | string, ...args: unknown[]): Promise<unknown> {
+  rpc<F extends Func>(id: string, func: F, ...args: ParamsWithOptions<F>): Promise<Return<F>>
+  rpc<T>(id: string, name: string, ...args: any[]): Promise<T>
+  async rpc(id: string, what: Func | string, ...args: unknown[]): Promise<unknown> {
     return (await this.beginRemote(id, what, args, true)).result()
   }
 
   /** The same without waiting. */
-  beginRpc<F extends AnyFunc>(id: string, func: F, ...args: ParamsWithOptions<F>): Promise<ResonateHandle<Return<F>>>
-  beginRpc<T = any>(id: string, name: string, ...args: any[]): Promise<ResonateHandle<T>>
-  beginRpc(id: string, what: AnyFunc | string, ...args: unknown[]): Promise<ResonateHandle<unknown>> {
+  beginRpc<F extends Func>(id: string, func: F, ...args: ParamsWithOptions<F>): Promise<ResonateHandle<Return<F>>>
+  beginRpc<T>(id: string, name: string, ...args: any[]): Promise<ResonateHandle<T>>
+  beginRpc(id: string, what: Func | string, ...args: unknown[]): Promise<ResonateHandle<unknown>> {
     return this.beginRemote(id, what, args, false)
   }
 
   /** Calls a function on a cron schedule, in UTC. Exists: it stays as it is. */
-  schedule<F extends AnyFunc>(
+  schedule<F extends Func>(
     id: string,
     cron: string,
     func: F,
     ...args: ParamsWithOptions<F>
   ): Promise<ResonateSchedule>
   schedule(id: string, cron: string, name: string, ...args: any[]): Promise<ResonateSchedule>
-  schedule(id: string, cron: string, what: AnyFunc | string, ...args: unknown[]): Promise<ResonateSchedule> {
+  schedule(id: string, cron: string, what: Func | string, ...args: unknown[]): Promise<ResonateSchedule> {
     return this.scheduled(id, cron, what, args)
   }
 }

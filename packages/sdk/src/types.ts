@@ -10,6 +10,9 @@ import type { CallOptions, Options } from './engine/options.ts'
 /** A durable function: the context first, then what it is called with. */
 export type AnyFunc = (context: any, ...args: any[]) => any
 
+/** A durable function of the root entry: where its context has no type of its own, it is a `Context`. */
+export type Func = (context: Context, ...args: any[]) => any
+
 /** The arguments of a function after its context. */
 export type Params<F> = F extends (context: any, ...args: infer P) => any ? P : never
 
@@ -92,39 +95,39 @@ export interface Context extends Info {
   readonly info: { readonly attempt: number; readonly timeout: number; readonly version: number }
 
   /** Calls a function in this process and records its result: it is not run again once that is there. */
-  run<F extends AnyFunc>(func: F, ...args: ParamsWithOptions<F>): DurableCall<Return<F>>
+  run<F extends Func>(func: F, ...args: ParamsWithOptions<F>): DurableCall<Return<F>>
   run<T>(func: string, ...args: any[]): DurableCall<T>
   /** Another name of `run`. */
-  lfc<F extends AnyFunc>(func: F, ...args: ParamsWithOptions<F>): DurableCall<Return<F>>
+  lfc<F extends Func>(func: F, ...args: ParamsWithOptions<F>): DurableCall<Return<F>>
   lfc<T>(func: string, ...args: any[]): DurableCall<T>
 
   /** Begins such a call without waiting for it. */
-  beginRun<F extends AnyFunc>(func: F, ...args: ParamsWithOptions<F>): DurableInvocation<Return<F>>
+  beginRun<F extends Func>(func: F, ...args: ParamsWithOptions<F>): DurableInvocation<Return<F>>
   beginRun<T>(func: string, ...args: any[]): DurableInvocation<T>
   /** Another name of `beginRun`. */
-  lfi<F extends AnyFunc>(func: F, ...args: ParamsWithOptions<F>): DurableInvocation<Return<F>>
+  lfi<F extends Func>(func: F, ...args: ParamsWithOptions<F>): DurableInvocation<Return<F>>
   lfi<T>(func: string, ...args: any[]): DurableInvocation<T>
 
   /** Has a function called by whoever the `target` of its options names: another group, another process, another language. */
-  rpc<F extends AnyFunc>(func: F, ...args: ParamsWithOptions<F>): DurableCall<Return<F>>
+  rpc<F extends Func>(func: F, ...args: ParamsWithOptions<F>): DurableCall<Return<F>>
   rpc<T>(func: string, ...args: any[]): DurableCall<T>
   /** Another name of `rpc`. */
-  rfc<F extends AnyFunc>(func: F, ...args: ParamsWithOptions<F>): DurableCall<Return<F>>
+  rfc<F extends Func>(func: F, ...args: ParamsWithOptions<F>): DurableCall<Return<F>>
   rfc<T>(func: string, ...args: any[]): DurableCall<T>
 
   /** Begins such a call without waiting for it. */
-  beginRpc<F extends AnyFunc>(func: F, ...args: ParamsWithOptions<F>): DurableInvocation<Return<F>>
+  beginRpc<F extends Func>(func: F, ...args: ParamsWithOptions<F>): DurableInvocation<Return<F>>
   beginRpc<T>(func: string, ...args: any[]): DurableInvocation<T>
   /** Another name of `beginRpc`. */
-  rfi<F extends AnyFunc>(func: F, ...args: ParamsWithOptions<F>): DurableInvocation<Return<F>>
+  rfi<F extends Func>(func: F, ...args: ParamsWithOptions<F>): DurableInvocation<Return<F>>
   rfi<T>(func: string, ...args: any[]): DurableInvocation<T>
 
   /** Starts work that outlives this function, with a deadline of its own. */
-  detached<F extends AnyFunc>(func: F, ...args: ParamsWithOptions<F>): DetachedInvocation<Return<F>>
+  detached<F extends Func>(func: F, ...args: ParamsWithOptions<F>): DetachedInvocation<Return<F>>
   detached<T>(func: string, ...args: any[]): DetachedInvocation<T>
 
   /** A promise that someone else settles by its id: a person, a webhook, another system. */
-  promise<T = any>(options?: LatentOptions): DurableInvocation<T>
+  promise<T>(options?: LatentOptions): DurableInvocation<T>
 
   /** Waits, in no process, for milliseconds, `{for: ms}` or `{until: Date}`. */
   sleep(duration?: number | SleepOptions): DurableCall<void>
@@ -146,7 +149,7 @@ export interface Context extends Info {
 }
 
 /** What stands for a registered function: calls it by an id. */
-export interface ResonateFunc<F extends AnyFunc> {
+export interface ResonateFunc<F extends Func> {
   /** Calls it in this process, and waits for its result. */
   run(id: string, ...args: ParamsWithOptions<F>): Promise<Return<F>>
   /** Has a worker call it, and waits for its result. */
@@ -183,7 +186,7 @@ export type TypedContextClient<W> = {
 
 /** A call that is under way or over, by its id. */
 export interface ResonateHandle<T> {
-  readonly id: string
+  id: string
   /** Waits for the result, however long it takes; throws what the function threw. */
   result(): Promise<T>
   /** Whether it is settled by now. */

@@ -29,7 +29,8 @@ async function world(
   const settings = {
     'transports.http_push.private_networks': ['127.0.0.0/8'],
     'transports.http_push.secret': SECRET,
-    'tasks.retry_timeout': 200,
+    // A message that nobody takes comes again after this: longer than a process needs to start, and than a busy machine to answer.
+    'tasks.retry_timeout': 30_000,
     ...options.settings,
   }
   const { url } = await serve(t, { settings })
@@ -129,6 +130,7 @@ test('two messages at once: one has the task, the other leaves it', async (t) =>
 
 test('a platform that is not ready yet is tried again', async (t) => {
   const { call, platform } = await world(t, (resonate) => resonate.register('greet', async () => 'after all'), {
+    settings: { 'tasks.retry_timeout': 200 },
     platform: { refuse: (requests) => (requests < 3 ? new Response('starting', { status: 503 }) : undefined) },
   })
   assert.equal(await call('greet-1', 'greet'), 'after all')
@@ -150,7 +152,7 @@ test('a server that no longer waits for the answer leaves the function at work, 
         return 'in the end'
       })
     },
-    { settings: { 'transports.http_push.request_timeout': 100, 'tasks.retry_timeout': 30_000 } },
+    { settings: { 'transports.http_push.request_timeout': 100 } },
   )
   const result = call('slow-1', 'slow')
   while (runs === 0) await new Promise(setImmediate)
@@ -189,8 +191,6 @@ test('an instance that is killed while it works loses its lease, and another goe
   let isFirst = true
   const lines: string[] = []
   const { call, platform } = await world(t, () => {}, {
-    // A message that nobody takes comes again after this: longer than a process needs to start.
-    settings: { 'tasks.retry_timeout': 30_000 },
     platform: {
       start: async () => {
         const env = { SECRET, TTL: '2000', ...(isFirst && { HANG: 'second' }) }

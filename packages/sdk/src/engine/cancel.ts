@@ -1,5 +1,6 @@
-// Cancels what a canceled call has called where nobody remembers what that was: its frame has left memory, or was never here. Its
-// records tell, since each names its parent. Only ids that were given out in order are taken for attached: detached work goes on.
+// Cancels what a canceled call has called. Where nobody remembers what that was, since its frame has left memory or was never here,
+// its records tell, since each names its parent. There only ids that were given out in order are taken for attached: detached work
+// goes on.
 
 import type { PromiseRecord } from '@resonatehq/protocol'
 import type { Call, Reply, SendOptions, Transport } from '../transport/transport.ts'
@@ -14,12 +15,24 @@ interface Walk {
   readonly options: SendOptions
 }
 
-/** For a worker: does nothing where the call `id` was not canceled. Rejects where the transport is stopped. */
+/**
+ * For a worker that has run the call `id`: cancels what it had called, where it was itself canceled. Whoever holds one of those is told
+ * by the server, and goes on like this from there. Rejects where the transport is stopped.
+ */
+export async function cancelCalled(transport: Transport, id: string, called: readonly string[]): Promise<void> {
+  if (await canceled(transport, id)) await transport.send(called.map((each) => cancelOf({ id: each })))
+}
+
+/** For a worker that never had the call `id`, or let go of it. Rejects where the transport is stopped. */
 export async function cancelForgotten(transport: Transport, id: string): Promise<void> {
+  const promise = await canceled(transport, id)
+  if (promise) await cancelChildren({ transport, isWhole: false, options: {} }, [promise])
+}
+
+async function canceled(transport: Transport, id: string): Promise<PromiseRecord | undefined> {
   const [found] = await transport.send([{ kind: 'promise.get', data: { id } }])
   const promise = found?.status === 200 ? (found.data as { promise: PromiseRecord }).promise : undefined
-  if (promise?.state === 'rejected_canceled')
-    await cancelChildren({ transport, isWhole: false, options: {} }, [promise])
+  return promise?.state === 'rejected_canceled' ? promise : undefined
 }
 
 /** For a client that has canceled `promise`: at every depth, whether anybody works on it or not. */
@@ -55,7 +68,7 @@ function pageOf(reply: Reply | undefined): { promises: PromiseRecord[]; cursor?:
   return reply?.status === 200 ? (reply.data as { promises: PromiseRecord[]; cursor?: string }) : { promises: [] }
 }
 
-function cancelOf({ id }: PromiseRecord): Call {
+function cancelOf({ id }: { readonly id: string }): Call {
   return { kind: 'promise.settle', data: { id, state: 'rejected_canceled', value: {} } }
 }
 
