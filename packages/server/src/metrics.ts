@@ -611,11 +611,13 @@ function inTime<T>(work: Promise<T>, timer: Platform['timer']): Promise<T | unde
 
 /** The metrics as a Markdown page. */
 export function metricsPage(): string {
-  const rows = Object.values<MetricRow>(METRICS).map(
-    (row) => `| \`${row.name}\` | ${row.type} | ${row.labels.join(', ') || '-'} | ${row.of} | ${row.help} |`,
-  )
-  const table = ['| name | type | labels | of | meaning |', '| --- | --- | --- | --- | --- |', ...rows]
+  const table = ['| metric | meaning |', '| --- | --- |', ...Object.values<MetricRow>(METRICS).map(metricRow)]
   return ['# Metrics', '', ...PREFACE, ...table, '', ...QUERIES, ''].join('\n')
+}
+
+function metricRow({ name, type, of, labels, help }: MetricRow): string {
+  const by = labels.length > 0 ? `, by ${labels.map((label) => `\`${label}\``).join(', ')}` : ''
+  return `| \`${name}\`<br>${type} of the ${of}${by} | ${help} |`
 }
 
 const PREFACE = [

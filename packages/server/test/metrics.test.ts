@@ -119,8 +119,8 @@ test('a store that does not answer leaves its numbers out and the rest in', asyn
 
 test('the page says of each metric who says the same', () => {
   const page = metricsPage()
-  assert.match(page, /^\| `tasks_total` \| counter \| state \| store \|/m)
-  assert.match(page, /^\| `resonate_request_total` \| counter \| kind, status \| server \|/m)
+  assert.match(page, /^\| `tasks_total`<br>counter of the store, by `state` \|/m)
+  assert.match(page, /^\| `resonate_request_total`<br>counter of the server, by `kind`, `status` \|/m)
 })
 
 async function running(t: TestContext, flags: Record<string, unknown> = {}) {

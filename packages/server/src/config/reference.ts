@@ -26,12 +26,9 @@ function wrapped(text: string, width: number): string[] {
   return (text.match(new RegExp(`\\S.{0,${width - 1}}(?= |$)|\\S+`, 'g')) ?? []).map((line) => line.trimEnd())
 }
 
-/** The settings as a Markdown page. */
+/** The settings as a Markdown page: a section for each table of resonate.toml, so that a search leads to the right one. */
 export function configPage(): string {
-  const cell = (text: string) => text.replaceAll('|', '\\|')
-  const rows = SETTINGS.map(
-    (s) => `| \`${s.key}\` | \`${s.flag}\` | ${cell(unitOf(s))} | ${cell(defaultText(s))} | ${cell(s.meaning)} |`,
-  )
+  const sections = Map.groupBy(SETTINGS, ({ key }) => /^(?:transports\.)?\w+(?=\.)/.exec(key)?.[0] ?? '')
   return [
     '# Configuration',
     '',
@@ -40,11 +37,25 @@ export function configPage(): string {
     '`server.port` is `RESONATE_SERVER__PORT`. Durations are milliseconds or written like `30s` and `1h30m`,',
     'sizes are bytes or written like `4MiB`. An unknown name is an error.',
     '',
-    '| key | flag | unit | default | meaning |',
-    '| --- | --- | --- | --- | --- |',
-    ...rows,
-    '',
+    ...[...sections].flatMap(([name, settings]) => sectionPage(name, settings)),
   ].join('\n')
+}
+
+function sectionPage(name: string, settings: readonly Setting[]): string[] {
+  const heading = name === '' ? [] : [`## ${name}`, '']
+  return [
+    ...heading,
+    '| setting, flag | values, default | meaning |',
+    '| --- | --- | --- |',
+    ...settings.map(settingRow),
+    '',
+  ]
+}
+
+function settingRow(setting: Setting): string {
+  const cell = (text: string) => text.replaceAll('|', '\\|')
+  const names = `\`${setting.key}\`<br>\`${setting.flag}\``
+  return `| ${names} | ${cell(unitOf(setting))}<br>${cell(defaultText(setting))} | ${cell(setting.meaning)} |`
 }
 
 function unitOf(setting: Setting): string {
