@@ -169,7 +169,7 @@ export class Worker implements Host {
       const { pid, ttl } = this
       const [reply] = await this.transport.send([{ kind: 'task.acquire', data: { id, version, pid, ttl } }])
       const claim = reply && (await this.claimOf(reply, id, version + 1))
-      if (claim) this.#adopt(claim)
+      if (claim) this.adopt(claim)
       else if (reply && reply.status !== 404 && reply.status !== 409)
         this.logger.warn({ id, status: reply.status, cause: reply.data }, 'a task was not acquired')
     } catch (cause) {
@@ -204,10 +204,6 @@ export class Worker implements Host {
 
   /** Runs a task that this process holds. */
   adopt(claim: ExecutionClaim): void {
-    this.#adopt(claim)
-  }
-
-  #adopt(claim: ExecutionClaim): void {
     if (claim.task.state !== 'acquired' || claim.promise.state !== 'pending') return
     const execution = new Execution(this, claim)
     if (this.#isStopping) return execution.release()
