@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { loadConfig, METRICS } from '@resonatehq/server'
+import { parse, stringify } from 'yaml'
 import { helm, renderManifests } from '../../../scripts/manifests.ts'
 import { freePort } from '../../conformance/test/ports.ts'
 import { serve } from '../../sdk/test/servers.ts'
@@ -19,6 +20,22 @@ const ALL = FILES.flatMap(readManifests)
 
 /** The oldest version that the chart allows, and the newest that the validator knows. */
 const VERSIONS = ['1.29', '1.37'] as const
+
+const EVERYTHING = join(import.meta.dirname, 'everything.yaml')
+const SQLITE = 'server.storage.type=sqlite'
+
+/** What the chart makes of a release called x. */
+function render(...args: readonly string[]): Manifest[] {
+  return parseManifests(helm('template', 'x', 'deploy/helm/resonate', ...args))
+}
+
+function set(...values: readonly string[]): string[] {
+  return values.flatMap((each) => ['--set', each])
+}
+
+function serversOf(manifests: readonly Manifest[]): Manifest | undefined {
+  return manifests.find(({ kind, metadata }) => /^(Deployment|StatefulSet)$/.test(kind) && metadata.name === 'x')
+}
 
 const IMAGES: Readonly<Record<string, string>> = {
   server: 'deploy/docker/server.Dockerfile',
@@ -56,15 +73,76 @@ test('the plain manifests are what the chart renders', { skip: toolMissing('helm
 
 test('the chart is right, also with everything set', { skip: toolMissing('helm') }, async () => {
   helm('lint', 'deploy/helm/resonate', '--strict')
-  const values = join(import.meta.dirname, 'everything.yaml')
-  const manifests = parseManifests(helm('template', 'x', 'deploy/helm/resonate', '--values', values))
+  const manifests = render('--values', EVERYTHING)
   for (const manifest of manifests) await validate(manifest)
   assert.equal(compile(manifests), '')
   const deployment = (name: string) =>
     manifests.find(({ kind, metadata }) => kind === 'Deployment' && metadata.name === name)
-  assert.equal(envOf(deployment('x')).RESONATE_TASKS__OFFER_TIMEOUT, '3s')
-  assert.equal(deployment('x-worker-mail')?.spec.replicas, 7)
-  assert.equal(deployment('x')?.spec.template.spec.containers[0].readinessProbe.httpGet.scheme, 'HTTPS')
+  const pod = deployment('x')?.spec.template.spec
+  assert.match(pod.containers[0].image, /^registry\.example\.com\/resonate@sha256:0{64}$/)
+  assert.equal(pod.containers[0].readinessProbe.httpGet.scheme, 'HTTPS')
+  assert.deepEqual([pod.securityContext.runAsUser, 'fsGroup' in pod.securityContext], [20001, false])
+  assert.deepEqual([pod.serviceAccountName, pod.automountServiceAccountToken], ['resonate', false])
+  const mail = deployment('x-worker-mail')
+  assert.equal(mail?.spec.replicas, 7)
+  assert.equal(envOf(mail).RESONATE_GROUP, 'Mail of the shop')
+  const parcels = manifests.find(
+    ({ kind, metadata }) => kind === 'ScaledObject' && metadata.name === 'x-worker-parcels',
+  )
+  assert.ok(parcels?.spec.triggers[0].metadata.url.endsWith(':9090/scaling/a%20parcel%2Fday'))
+})
+
+test('what server.settings says is what the server reads', { skip: toolMissing('helm') }, () => {
+  const { settings } = parse(readFileSync(EVERYTHING, 'utf8')).server
+  const given = envOf(serversOf(render('--values', EVERYTHING)))
+  const loaded = loadConfig({ env: { ...given, RESONATE_STORAGE__POSTGRES__URL: 'postgres://host/database' } })
+  assert.ok('config' in loaded, JSON.stringify(loaded))
+  const { 'tasks.offer_timeout': _, ...others } = settings
+  assert.equal(loaded.config['tasks.offer_timeout'], 3_000)
+  for (const [name, value] of Object.entries(others))
+    assert.deepEqual(loaded.config[name as keyof typeof loaded.config], value, name)
+})
+
+test('there are as many servers as the store allows', { skip: toolMissing('helm') }, () => {
+  const replicas = (...values: string[]) => serversOf(render(...set(...values)))?.spec.replicas
+  assert.deepEqual([replicas(), replicas('server.replicas=7'), replicas('server.replicas=0')], [3, 7, 0])
+  assert.deepEqual([replicas(SQLITE), replicas(SQLITE, 'server.replicas=0')], [1, 0])
+})
+
+const REFUSED: readonly (readonly [values: readonly string[], reason: RegExp])[] = [
+  [['server.replica=3'], /additional properties 'replica' not allowed/],
+  [[SQLITE, 'server.replicas=2'], /server\.replicas is 2, but a SQLite file is served by one server/],
+  [['server.settings.tasks.offer_timeout=3s'], /\/server\/settings\/tasks.*got object/],
+  [['server.settings.server\\.url=http://x'], /server\.settings has server\.url, .* use the value server\.url/],
+  [['server.settings.server\\.port=80'], /server\.port: in this chart the API is on port 8001/],
+  [['ingress.enabled=true'], /ingress\.host is empty/],
+  [['workers.Big_Group.healthPort=0'], /workers\.Big_Group: .* say the group by `group`/],
+  [[`workers.${'a'.repeat(60)}.healthPort=0`], /more than 63 characters/],
+  [['workers.a.scaling.max=2'], /workers\.a: scaling\.min is 5 and scaling\.max 2/],
+  [['workers.a.scaling.min=0'], /workers\.a: scaling\.min is 0, and only KEDA scales to none/],
+]
+
+for (const [values, reason] of REFUSED) {
+  test(`the chart refuses ${values.join(' with ')}, and says why`, { skip: toolMissing('helm') }, () => {
+    assert.throws(() => render(...set(...values)), reason)
+  })
+}
+
+test('where nobody is to read metrics, nobody can', { skip: toolMissing('helm') }, () => {
+  const policy = (...args: string[]) =>
+    render(...args).find(({ kind, metadata }) => kind === 'NetworkPolicy' && metadata.name === 'x')?.spec.ingress
+  assert.equal(policy().length, 2)
+  const [api, ...others] = policy('--set-json', 'networkPolicy.metrics=[]')
+  assert.deepEqual(others, [])
+  assert.equal(api.ports[0].port, 'api')
+})
+
+test('the job of a scrape has the name that alerts look for, whatever the release is called', () => {
+  const [{ spec }] = only('service-monitor.yaml', 'ServiceMonitor')
+  const [service] = readManifests('deploy/kubernetes/server-postgres.yaml').filter(({ kind }) => kind === 'Service')
+  const alerts = readFileSync(join(ROOT, 'deploy/prometheus/alerts.yml'), 'utf8')
+  const job = /up\{job=~"([^"]+)"/.exec(alerts)?.[1] ?? ''
+  assert.match(service?.metadata.labels?.[spec.jobLabel] ?? '', new RegExp(`^${job}$`))
 })
 
 test('the values that docs/kubernetes.md shows are values of the chart', { skip: toolMissing('helm') }, async (t) => {
@@ -75,11 +153,6 @@ test('the values that docs/kubernetes.md shows are values of the chart', { skip:
   const text = helm('template', 'x', 'deploy/helm/resonate', '--values', join(folder, 'values.yaml'))
   const scaled = parseManifests(text).find(({ kind }) => kind === 'ScaledObject')
   assert.equal(scaled?.metadata.name, 'x-worker-orders')
-})
-
-test('a misspelt value of the chart is refused', { skip: toolMissing('helm') }, () => {
-  const misspelt = () => helm('template', 'x', 'deploy/helm/resonate', '--set', 'server.replica=3')
-  assert.throws(misspelt, /additional properties 'replica' not allowed/)
 })
 
 test('the plain manifests can be taken as they are by kubectl', { skip: toolMissing('kubectl') }, () => {
@@ -164,8 +237,39 @@ test('what scales with the backlog asks for a metric that there is', () => {
   const adapter = readFileSync(join(ROOT, 'deploy/kubernetes/prometheus-adapter.yaml'), 'utf8')
   assert.ok(adapter.includes(`as: ${metric}`))
   const [{ spec: keda }] = only('workers-keda-prometheus.yaml', 'ScaledObject')
-  assert.equal(keda.triggers[0].metadata.query, `max(${metric}{group="workers"})`)
+  assert.ok(keda.triggers[0].metadata.query.startsWith(`max(${metric}{group="workers"})`))
   assert.equal(keda.minReplicaCount, 0)
+})
+
+test('a group that nobody has heard of needs nobody, and one of servers that nobody hears from is not known', {
+  skip: toolMissing('promtool'),
+}, (t) => {
+  const [{ spec }] = only('workers-keda-prometheus.yaml', 'ScaledObject')
+  const { query, ignoreNullValues } = spec.triggers[0].metadata
+  assert.equal(ignoreNullValues, 'false', 'no answer is a failure, after which the fallback holds')
+  const up = { series: 'resonate_store_up{instance="a"}', values: '1' }
+  const away = { series: 'resonate_store_up{instance="b"}', values: '0' }
+  const desired = ['a', 'b'].map((instance) => ({
+    series: `resonate_group_workers_desired{group="workers", instance="${instance}"}`,
+    values: '4',
+  }))
+  const cases = [
+    { input_series: [up, ...desired], answer: [{ value: 4 }] },
+    { input_series: [up, away], answer: [{ value: 0 }] },
+    { input_series: [away], answer: [] },
+    { input_series: [], answer: [] },
+  ]
+  const tests = cases.map(({ input_series, answer }) => ({
+    interval: '1m',
+    input_series,
+    promql_expr_test: [
+      { expr: query, eval_time: '0m', exp_samples: answer.map(({ value }) => ({ labels: '{}', value })) },
+    ],
+  }))
+  const folder = mkdtempSync(join(tmpdir(), 'resonate-query-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  writeFileSync(join(folder, 'query.yml'), stringify({ tests }))
+  run('promtool', 'test', 'rules', join(folder, 'query.yml'))
 })
 
 test('what KEDA is told to ask a server for is there', async (t) => {

@@ -1,7 +1,8 @@
 {{/* What servers and workers have in common: names, labels, and what a pod may not do. */}}
 
+{{/* A release may have dots in its name, and a Service may not. */}}
 {{- define "resonate.name" -}}
-{{ .Values.nameOverride | default .Release.Name | trunc 40 | trimSuffix "-" }}
+{{ .Values.nameOverride | default .Release.Name | replace "." "-" | trunc 40 | trimSuffix "-" }}
 {{- end }}
 
 {{- define "resonate.labels" -}}
@@ -15,14 +16,6 @@ app.kubernetes.io/name: resonate-server
 app.kubernetes.io/instance: {{ include "resonate.name" . }}
 {{- end }}
 
-{{- define "resonate.pod.security" -}}
-runAsNonRoot: true
-runAsUser: 10001
-runAsGroup: 10001
-fsGroup: 10001
-seccompProfile: { type: RuntimeDefault }
-{{- end }}
-
 {{- define "resonate.container.security" -}}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
@@ -30,7 +23,29 @@ capabilities: { drop: [ALL] }
 {{- end }}
 
 {{- define "resonate.image" -}}
-{{ .image.repository }}:{{ .image.tag | default .version }}
+{{ .image.repository }}{{ if .image.digest }}@{{ .image.digest }}{{ else }}:{{ .image.tag | default .version }}{{ end }}
+{{- end }}
+
+{{/* SQLite is served by one: whoever asks for more is told, rather than given less than asked for. */}}
+{{- define "resonate.server.replicas" -}}
+{{- $isPostgres := eq .Values.server.storage.type "postgres" -}}
+{{- $replicas := ternary 3 1 $isPostgres -}}
+{{- if not (kindIs "invalid" .Values.server.replicas) }}{{ $replicas = int .Values.server.replicas }}{{ end -}}
+{{- if and (not $isPostgres) (gt $replicas 1) -}}
+{{- fail (printf "server.replicas is %d, but a SQLite file is served by one server: set server.storage.type to postgres, or replicas to 1" $replicas) -}}
+{{- end -}}
+{{ $replicas }}
+{{- end }}
+
+{{/* The variables of what server.settings says. A number must not become 1e+06, and a list is written with commas. */}}
+{{- define "resonate.server.settings" -}}
+{{- $own := dict "server.url" "server.url" "server.shutdown_timeout" "server.shutdownTimeoutSeconds" "storage.type" "server.storage.type" "storage.postgres.url" "server.storage.postgres" "storage.sqlite.path" "server.storage.sqlite" -}}
+{{- range $name, $value := .Values.server.settings }}
+{{- if hasKey $own $name }}{{ fail (printf "server.settings has %s, which the chart sets: use the value %s" $name (get $own $name)) }}{{ end }}
+{{- if has $name (list "server.port" "observability.metrics_port") }}{{ fail (printf "server.settings has %s: in this chart the API is on port 8001 and metrics on 9090" $name) }}{{ end }}
+- name: RESONATE_{{ $name | replace "." "__" | upper }}
+  value: {{ if kindIs "slice" $value }}{{ join "," $value | quote }}{{ else if kindIs "float64" $value }}{{ printf "%.0f" $value | quote }}{{ else }}{{ $value | toString | quote }}{{ end }}
+{{- end }}
 {{- end }}
 
 {{/* What servers speak: where they have a certificate they speak TLS, and nothing else, metrics included. */}}
@@ -42,8 +57,14 @@ capabilities: { drop: [ALL] }
 {{ .Values.server.url | default (printf "%s://%s:8001" (include "resonate.scheme" .) (include "resonate.name" .)) }}
 {{- end }}
 
-{{/* Where a pod may run, where its values say anything. */}}
+{{/* As whom and where a pod runs, where its values say anything. */}}
 {{- define "resonate.placement" -}}
+{{- with .serviceAccountName }}
+serviceAccountName: {{ . }}
+{{- end }}
+{{- with .priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
 {{- with .nodeSelector }}
 nodeSelector: {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -52,6 +73,9 @@ tolerations: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with .affinity }}
 affinity: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .topologySpreadConstraints }}
+topologySpreadConstraints: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
 
@@ -64,18 +88,21 @@ metadata:
   labels:
     {{- include "resonate.server.selector" . | nindent 4 }}
     {{- include "resonate.labels" . | nindent 4 }}
+    {{- with $server.podLabels }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
   {{- with $server.podAnnotations }}
   annotations: {{- toYaml . | nindent 4 }}
   {{- end }}
 spec:
   automountServiceAccountToken: false
-  securityContext: {{- include "resonate.pod.security" . | nindent 4 }}
+  securityContext: {{- toYaml .Values.podSecurityContext | nindent 4 }}
   # The pause of preStop, the stop itself, and a margin.
   terminationGracePeriodSeconds: {{ add 5 $server.shutdownTimeoutSeconds 15 }}
   {{- with $server.imagePullSecrets }}
   imagePullSecrets: {{- toYaml . | nindent 4 }}
   {{- end }}
-  {{- if $isPostgres }}
+  {{- if and $isPostgres (not $server.topologySpreadConstraints) }}
   topologySpreadConstraints:
     - maxSkew: 1
       topologyKey: kubernetes.io/hostname
@@ -109,13 +136,15 @@ spec:
         - name: RESONATE_STORAGE__SQLITE__PATH
           value: /var/lib/resonate/resonate.db
         {{- end }}
-        {{- range $name, $value := $server.settings }}
-        - name: RESONATE_{{ $name | replace "." "__" | upper }}
-          value: {{ $value | toString | quote }}
+        {{- with include "resonate.server.settings" . | trim }}
+        {{- . | nindent 8 }}
         {{- end }}
         {{- with $server.env }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
+      {{- with $server.envFrom }}
+      envFrom: {{- toYaml . | nindent 8 }}
+      {{- end }}
       # Alive, not ready: a database that is away for a minute is no reason to restart a server, and one that starts may have a
       # migration to carry out first.
       startupProbe:
