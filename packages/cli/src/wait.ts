@@ -3,8 +3,9 @@
 // W1. What ends the wait is a record that the server answered; a message only says that it is time to ask.
 // W2. A server that goes away is waited for, as long as the promise could still settle.
 // W3. Where the server takes no listeners on this address, or not from this token, asking alone is enough.
+// W4. Who waits for what nobody works on is told why, once.
 
-import type { PromiseRecord } from '@resonatehq/protocol'
+import type { Explanation, PromiseRecord, Reason } from '@resonatehq/protocol'
 import { Unreachable } from './client.ts'
 import { Failure } from './exit.ts'
 import { pause } from './io.ts'
@@ -26,11 +27,15 @@ const ASKING_MS = 1_000
 /** How long after the promise's deadline a server may stay away. */
 const GRACE_MS = 60_000
 
+/** A worker that is there takes less to begin. */
+const EXPLAINED_AFTER_MS = 5_000
+
 export async function settled(session: Session, promise: PromiseRecord): Promise<PromiseRecord> {
   const { io } = session
   const pid = io.randomId()
   const over = new AbortController()
   const connection = listen(session, { promiseId: promise.id, pid, signal: over.signal })
+  const told = tellWhy(session, promise.id, over.signal)
   try {
     let current: PromiseRecord = promise
     while (current.state === 'pending') {
@@ -42,8 +47,35 @@ export async function settled(session: Session, promise: PromiseRecord): Promise
     return current
   } finally {
     over.abort()
-    await connection.ended
+    await Promise.all([connection.ended, told])
   }
+}
+
+/** What holds an execution up until somebody does something about it; anything else passes by itself. */
+const STANDSTILLS: readonly Reason['kind'][] = [
+  'no_worker',
+  'no_function',
+  'halted',
+  'queued',
+  'backing_off',
+  'unowned',
+]
+
+async function tellWhy({ io, client, out }: Session, id: string, signal: AbortSignal): Promise<void> {
+  await pause(io, EXPLAINED_AFTER_MS, signal)
+  if (signal.aborted) return
+  // The wait itself tells of a server that does not answer.
+  const reply = await client.call('promise.explain', { id }).catch(() => undefined)
+  const text = reply?.ok && !signal.aborted ? standstillOf(reply.data) : undefined
+  if (text !== undefined) out.note(`Still waiting: ${text}. 'resonate explain' tells how it goes on.`)
+}
+
+function standstillOf({ steps }: Explanation): string | undefined {
+  const last = steps.at(-1)
+  if (!last) return undefined
+  const { id, reason, text } = last
+  const isTroubled = reason.kind === 'pushed' && reason.trouble !== undefined
+  return isTroubled || STANDSTILLS.includes(reason.kind) ? `${printable(id)} ${printable(text)}` : undefined
 }
 
 interface Connection {

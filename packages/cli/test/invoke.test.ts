@@ -2,9 +2,9 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { PromiseRecord, RequestEnvelope } from '@resonatehq/protocol'
+import type { PromiseRecord, Reason, RequestEnvelope } from '@resonatehq/protocol'
 import { promise } from './records.ts'
-import { base64, createWorld, START, type WorldOptions } from './world.ts'
+import { base64, createWorld, type Reply, START, type WorldOptions } from './world.ts'
 
 const HOUR = 3_600_000
 
@@ -293,4 +293,45 @@ test('--wait ends at once when the server refuses the question', async () => {
   const world = createWorld(peer)
   assert.equal(await world.run(...INVOKE), 1)
   assert.equal(world.printed.stderr, 'Error: Cannot wait for a: Forbidden (403)\n')
+})
+
+/** What `--wait` said of a call that is settled once it has been explained. */
+async function saidOf(explained: Reply): Promise<string> {
+  const peer = server()
+  const world = createWorld({
+    poll: stream().open,
+    skipMs: 5_000,
+    answer: (envelope) => {
+      if (envelope.kind !== 'promise.explain') return peer.answer?.(envelope) ?? { status: 500, data: '' }
+      assert.deepEqual(envelope.data, { id: 'a' })
+      setImmediate(() => {
+        peer.settle({ state: 'resolved' })
+        world.advance(30_000)
+      })
+      return explained
+    },
+  })
+  assert.equal(await world.run(...INVOKE), 0)
+  return world.printed.stderr
+}
+
+function explanation(reason: Reason, text: string): Reply {
+  const step = { id: 'a.0', state: 'pending', timeoutAt: START + 86_400_000, reason, text }
+  return {
+    status: 200,
+    data: { id: 'a', at: START, steps: [{ ...step, id: 'a' }, step], isCircular: false, isCut: false },
+  }
+}
+
+test('--wait says once, after a while, what keeps a call from going on', async () => {
+  const reason = { kind: 'no_worker', group: 'default', since: START, connected: [] } as const
+  const said = await saidOf(explanation(reason, 'has been ready for 5s: no worker is connected'))
+  assert.match(said, /Still waiting: a\.0 has been ready for 5s: no worker is connected\. 'resonate explain' tells/)
+  assert.equal(said.match(/Still waiting/g)?.length, 1)
+})
+
+test('--wait says nothing of a call that somebody works on, nor where the server cannot say', async () => {
+  const held = { kind: 'held', pid: 'w1', since: START, renewedAt: START, until: START + 60_000 } as const
+  assert.doesNotMatch(await saidOf(explanation(held, 'is in the hands of worker w1')), /Still waiting/)
+  assert.doesNotMatch(await saidOf({ status: 400, data: 'Unknown kind' }), /Still waiting/)
 })
