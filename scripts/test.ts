@@ -3,12 +3,12 @@
 //   node scripts/test.ts                     everything
 //   node scripts/test.ts packages/cli        what lies under a folder
 //   node scripts/test.ts --test-name-pattern='a deadline wins'
-//   node scripts/test.ts --long              the same tests with more seeds and longer faults
+//   node scripts/test.ts --long              of those, what has more to do then: more seeds, longer faults
 //
 // It must never hide a failure: the exit code is the runner's, and so are the last lines of the output.
 
 import { spawn } from 'node:child_process'
-import { existsSync, globSync } from 'node:fs'
+import { existsSync, globSync, readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join, relative, sep } from 'node:path'
 
@@ -33,17 +33,23 @@ export function testFiles(root: string, paths: readonly string[]): string[] {
   return all.filter((file) => wanted.some((path) => path === '' || file === path || file.startsWith(path + sep)))
 }
 
+/** By its text: a test asks the variable itself, or what is named after it. */
+function doesMoreInLongRuns(file: string): boolean {
+  return /\b(?:RESONATE_TEST_LONG|isLong)\b/.test(readFileSync(join(ROOT, file), 'utf8'))
+}
+
 function main(args: readonly string[]): void {
   const long = args.includes('--long')
   const rest = args.filter((arg) => arg !== '--long')
   const paths = rest.filter((arg) => !arg.startsWith('-'))
   const flags = rest.filter((arg) => arg.startsWith('-'))
   const missing = paths.find((path) => !existsSync(path))
-  const files = testFiles(ROOT, paths)
+  const files = testFiles(ROOT, paths).filter((file) => !long || doesMoreInLongRuns(file))
   if (missing !== undefined) {
     refuse(`${missing} does not exist. Name a test file or a folder, or a flag as --flag=value.`)
   } else if (files.length === 0) {
-    refuse(`No test files (*.test.ts) under ${paths.join(', ') || ROOT}.`)
+    const which = long ? 'test files that do more in a long run' : 'test files (*.test.ts)'
+    refuse(`No ${which} under ${paths.join(', ') || ROOT}.`)
   } else {
     run(long, flags, files)
   }
