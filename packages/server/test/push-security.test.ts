@@ -127,6 +127,18 @@ test('without the proof that a target is to be shown nothing is sent to it', asy
   assert.equal(target.seen.length, 0)
 })
 
+test('a proof that no header can carry is a failure of its POST, and of nothing else', async (t) => {
+  const target = await listen(t, () => ({ status: 200 }))
+  const metadata = await listen(t, () => ({ status: 200, body: `${jwt('x', 2_000_000_000_000)}\u{1f511}` }))
+  const { post } = poster(t, {
+    'transports.http_push.auth.mode': 'gcp',
+    'transports.http_push.auth.metadata_url': metadata.url,
+  })
+  const outcome = await post(target.url)
+  assert.match('failure' in outcome ? outcome.failure : 'sent', /Invalid character in header content/)
+  assert.equal(target.seen.length, 0)
+})
+
 test('targets of a file are shown their own proof, the longest path first, and never one of another host', () => {
   const file = `
     [[target]]
@@ -162,6 +174,8 @@ test('a file of targets that cannot be used keeps the server from starting, with
     ['[[target]]\nurl = "ftp://x"', /url of target 1 must be an http/],
     ['[[target]]\nurl = "https://x"\nauth = "basic"', /auth of target 1 must be one of none, bearer, gcp/],
     ['[[target]]\nurl = "https://x"\nauth = "bearer"', /has auth = "bearer" and no token/],
+    ['[[target]]\nurl = "https://x"\nauth = "bearer"\ntoken = "x\\n"', /token of target 1 holds .* a line break/],
+    ['[[target]]\nurl = "https://x"\nheader = "a b"', /header of target 1 must be the name of a header/],
     ['[[target]]\nurl = "https://x"\nsecrets = "y"', /target 1 has secrets; it may have url, auth/],
     ['[[target]]\nurl = "https://x"\nsecret = 1', /secret of target 1 must be a text/],
     ['[targets]', /must hold \[\[target\]\] tables only, but has targets/],
@@ -250,6 +264,7 @@ test('settings of pushing that make no sense are told', () => {
   )
   assert.match(problemsOf({ 'transports.http_push.auth.mode': 'bearer' }), /is bearer, and there is no .*auth\.token/)
   assert.match(problemsOf({ 'transports.http_push.auth.header': 'a b' }), /must be the name of a header/)
+  assert.match(problemsOf({ 'transports.http_push.auth.token': 'secret\n' }), /auth\.token holds .* a line break/)
   assert.deepEqual(
     [cidrOf('10.0.0.0/33'), cidrOf('::/129'), cidrOf('x/8'), cidrOf('10.0.0.0')],
     [null, null, null, null],

@@ -3,6 +3,7 @@
 
 import { ALGORITHMS } from '../auth/keys.ts'
 import { ANY_NETWORK, cidrOf } from '../dispatch/networks.ts'
+import { isHeaderName, isHeaderText, NO_HEADER_TEXT } from '../dispatch/targets.ts'
 import { COMPONENTS, LEVELS, readLevel } from '../levels.ts'
 import type { Config, ConfigKey } from './settings.ts'
 import { MINUTE } from './units.ts'
@@ -114,8 +115,10 @@ function pushConflicts(config: Config): string[] {
       )
   if (config['transports.http_push.auth.mode'] === 'bearer' && config['transports.http_push.auth.token'] === '')
     found.push('transports.http_push.auth.mode is bearer, and there is no transports.http_push.auth.token.')
-  if (!/^[A-Za-z0-9-]+$/.test(config['transports.http_push.auth.header']))
+  if (!isHeaderName(config['transports.http_push.auth.header']))
     found.push('transports.http_push.auth.header must be the name of a header, like Authorization.')
+  if (!isHeaderText(config['transports.http_push.auth.token']))
+    found.push(`transports.http_push.auth.token holds ${NO_HEADER_TEXT}.`)
   return found
 }
 

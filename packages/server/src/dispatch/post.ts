@@ -65,14 +65,15 @@ function exchange(
   let abort = (): void => {}
   let aborted = false
   const attempt = async (): Promise<Posted> => {
-    let proof: Headers
+    let request: http.ClientRequest
     try {
-      proof = await options.headersFor(address, body)
+      const proof = await options.headersFor(address, body)
+      if (aborted) return { failure: 'aborted' }
+      request = open(proof)
     } catch (error) {
+      // No proof can be had, or it is one that no header may carry.
       return { failure: (error as Error).message }
     }
-    if (aborted) return { failure: 'aborted' }
-    const request = open(proof)
     abort = () => request.destroy(new Error('aborted'))
     const posted = await send(options, request, body)
     const stale = 'failure' in posted && request.reusedSocket && posted.failure === 'ECONNRESET'

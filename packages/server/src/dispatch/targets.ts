@@ -1,6 +1,7 @@
 // How each pushed target is met: what proves to it who we are. Settings give one way for all; a file of targets gives others
 // to those whose URL begins with one of its own, the longest beginning first. Pure: texts in, records out.
 
+import { validateHeaderName, validateHeaderValue } from 'node:http'
 import { parse as parseToml } from 'smol-toml'
 import type { Config } from '../config/settings.ts'
 import { isAtOrBelow } from '../urls.ts'
@@ -66,5 +67,27 @@ function entryOf(table: Record<string, unknown>, what: string, header: string): 
     throw new Error(`auth of ${what} must be one of none, bearer, gcp`)
   if (auth === 'bearer' && token === '') throw new Error(`${what} has auth = "bearer" and no token`)
   const named = (table.header as string | undefined) ?? header
+  if (!isHeaderName(named)) throw new Error(`header of ${what} must be the name of a header, like Authorization`)
+  if (!isHeaderText(token)) throw new Error(`token of ${what} holds ${NO_HEADER_TEXT}`)
   return { url: new URL(url), proof: { mode: auth, token, audience, header: named, secret } }
+}
+
+export function isHeaderName(text: string): boolean {
+  return isAllowed(() => validateHeaderName(text))
+}
+
+/** Whether a header may carry it. */
+export function isHeaderText(text: string): boolean {
+  return isAllowed(() => validateHeaderValue('a', text))
+}
+
+export const NO_HEADER_TEXT = 'a character that no header may carry, such as a line break at its end: remove it'
+
+function isAllowed(validate: () => void): boolean {
+  try {
+    validate()
+    return true
+  } catch {
+    return false
+  }
 }
