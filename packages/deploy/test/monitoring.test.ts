@@ -27,7 +27,15 @@ interface Rule {
 }
 
 const rules = (parse(alerts) as { groups: { rules: Rule[] }[] }).groups.flatMap((group) => group.rules)
-const panels = (JSON.parse(dashboard) as { panels: { title: string; targets?: { expr: string }[] }[] }).panels
+interface Panel {
+  readonly title: string
+  readonly description?: string
+  readonly fieldConfig?: { readonly defaults: { readonly unit?: string } }
+  /** None: a heading between panels. */
+  readonly targets?: readonly { readonly expr: string; readonly legendFormat?: string }[]
+}
+
+const panels = (JSON.parse(dashboard) as { panels: Panel[] }).panels.filter(({ targets }) => targets)
 const panelQueries = panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr))
 const pageQueries = [...page.matchAll(/^\| [^|`]+ \| `((?:max|sum|histogram_quantile)[^`]*)` \|$/gm)].map(
   ([, query]) => query as string,
@@ -137,6 +145,41 @@ function anchorOf(title: string): string {
     .replace(/\s+/g, '-')
 }
 
+interface RuleTests {
+  readonly tests: { readonly alert_rule_test: { readonly alertname: string; readonly exp_alerts?: unknown[] }[] }[]
+}
+
+test('every alert has a test in which it fires, and one in which it does not', () => {
+  const { tests } = parse(readFileSync(join(ROOT, 'deploy/prometheus/alerts.test.yml'), 'utf8')) as RuleTests
+  const looks = tests.flatMap(({ alert_rule_test }) => alert_rule_test)
+  for (const { alert } of rules) {
+    const outcomes = looks
+      .filter(({ alertname }) => alertname === alert)
+      .map(({ exp_alerts }) => exp_alerts !== undefined)
+    assert.deepEqual([...new Set(outcomes)].sort(), [false, true], alert)
+  }
+})
+
+test('every panel says what it shows, in which unit, and names each of its lines', () => {
+  for (const { title, description, fieldConfig, targets = [] } of panels) {
+    assert.ok(description && fieldConfig?.defaults.unit, title)
+    for (const { legendFormat } of targets) assert.ok(legendFormat, title)
+  }
+})
+
+test('every panel is of the servers that are chosen, and of the groups that are chosen where it tells groups apart', () => {
+  const { list } = (JSON.parse(dashboard) as { templating: { list: { name: string }[] } }).templating
+  assert.deepEqual(list.map(({ name }) => name).sort(), ['datasource', 'group', 'job'])
+  for (const query of panelQueries) {
+    const selectors = [...query.matchAll(/\b(?:resonate_|tasks_total|promises_total|process_|nodejs_)\w*(\{[^}]*\})?/g)]
+    assert.ok(selectors.length > 0, query)
+    for (const [, selector = ''] of selectors) {
+      assert.match(selector, /job=~"\$job"/, query)
+      if (/\bby \([^)]*\bgroup\b/.test(query)) assert.match(selector, /group=~"\$group"/, query)
+    }
+  }
+})
+
 test('promtool accepts the rules, and they fire when they must', { skip: toolMissing('promtool') }, () => {
   run('promtool', 'check', 'rules', 'deploy/prometheus/alerts.yml')
   run('promtool', 'test', 'rules', 'deploy/prometheus/alerts.test.yml')
@@ -187,7 +230,7 @@ test('a function that no worker of the group has is told by name, as the SDK say
 })
 
 function withoutVariables(query: string): string {
-  return query.replaceAll('$__rate_interval', '5m')
+  return query.replaceAll('$__rate_interval', '5m').replaceAll(/\$(job|group)/g, '.*')
 }
 
 /** Stands between Prometheus and the server, so that a test knows of each scrape. */
