@@ -50,6 +50,8 @@ export interface Circumstances {
 
 /** Where tasks go. Told of every move as it is decided, so that the next choice in the same batch knows of it. */
 export interface Dispatcher {
+  /** For debugging: nothing follows from anything by itself. */
+  readonly isPaused: boolean
   /** To whom a ready task is offered: a worker, or its target's URL (null). Undefined: nobody can take it now. */
   choose(task: TaskRow, circumstances: Circumstances): string | null | undefined
   /** Workers to count before the chosen one is given this task, itself among them. None: there is room beyond doubt. */
@@ -209,9 +211,10 @@ export class Batch {
     this.executed.push({ now: this.#now(at), input, decision })
     if (answer) this.#answers.push(() => answer(decision.answer))
     const owing: string[] = []
+    const { isPaused } = this.#context.dispatcher
     for (const effect of decision.effects) {
       this.#note(effect, at, input)
-      if (effect.kind === 'promise' && isOwing(effect.row, this.#now(at))) owing.push(effect.row.id)
+      if (effect.kind === 'promise' && !isPaused && isOwing(effect.row, this.#now(at))) owing.push(effect.row.id)
     }
     this.#set.apply(decision.effects)
     return owing.length === 0 ? undefined : this.#wakeEach(owing, at)

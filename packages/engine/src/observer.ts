@@ -1,7 +1,10 @@
 // What the engine tells about its work, and what it can be asked. Metrics are made of it elsewhere.
 
-import type { GroupRecord, PromiseState, WorkerRow } from '@resonatehq/protocol'
+import { type GroupRecord, hasTask, type PromiseState, queueGroupOf, type WorkerRow } from '@resonatehq/protocol'
 import type { StoreStats } from '@resonatehq/store'
+import type { Outgoing } from './batch.ts'
+import type { Log } from './platform.ts'
+import type { HoldTimes } from './scaling.ts'
 
 /** Called on hot paths: must be quick and must not throw. Durations in ms, fractions allowed. */
 export interface EngineObserver {
@@ -64,4 +67,31 @@ export const NO_OBSERVER: EngineObserver = {
   putDown() {},
   settled() {},
   scheduled() {},
+}
+
+export interface Observers {
+  readonly observer: EngineObserver
+  readonly log: Log
+  readonly holds: HoldTimes
+}
+
+/** What a commit has to tell. */
+export function observe({ scheduled, notes, moves, ends }: Outgoing, { observer, log, holds }: Observers): void {
+  if (scheduled > 0) observer.scheduled(scheduled)
+  for (const { about, text } of notes) log.warn(about, text)
+  for (const { before, after, at } of moves) {
+    if (after.lost > before.lost)
+      log.info({ id: after.id, pid: before.pid, lost: after.lost }, 'A worker has lost a task: its lease ended')
+    const group = queueGroupOf(after)
+    const elapsedMs = Math.max(0, at - (before.sinceAt ?? at))
+    if (after.state === 'acquired') observer.acquired(group, elapsedMs)
+    else {
+      holds.note(group, elapsedMs, at)
+      observer.putDown(group, elapsedMs)
+    }
+  }
+  for (const { id, origin, tags, state, createdAt, settledAt } of ends) {
+    const kind = id === origin ? 'workflow' : hasTask(tags) ? 'task' : 'promise'
+    observer.settled(kind, state, (settledAt ?? createdAt) - createdAt)
+  }
 }

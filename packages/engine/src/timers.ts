@@ -36,6 +36,8 @@ export interface TimersOptions {
   readonly swept: (now: number) => Promise<void>
 }
 
+type DatedEntry = Extract<Entry, { kind: 'wake' | 'input' }>
+
 /** How far a server that was too late stays behind the others, ms: at first, and at most. */
 const BEHIND_MIN_MS = 4
 const BEHIND_MAX_MS = 60
@@ -125,32 +127,28 @@ export class Timers {
   /** Submits what is due at `now` and waits until it is committed. True: there may be more. */
   async #fireDue(now: number): Promise<boolean> {
     const { lane, platform, sweepLimit } = this.#options
-    const entries = await this.due(now)
-    let dated = 0
+    const dated = await this.dated(now)
+    const others = [...(await this.#ripened(now)), ...(await this.#forgotten(now))]
+    // Not counted among what may be more: a lease that is ended is looked at again, and one that must not be stays as it is.
+    const absent = await this.#absent(now)
     let acted = 0
-    const watched = entries.map((entry) => {
-      if (!isDated(entry)) return entry
-      dated++
-      return { ...entry, acted: () => void acted++ }
-    })
-    const isCommitted = await lane.settled(watched)
-    if (isCommitted && dated > 0) this.#behindMs = stepped(this.#behindMs, acted * 2 > dated, platform.random())
+    const watched = dated.map((entry) => ({ ...entry, acted: () => void acted++ }))
+    const isCommitted = await lane.settled([...watched, ...others, ...absent])
+    if (isCommitted && dated.length > 0)
+      this.#behindMs = stepped(this.#behindMs, acted * 2 > dated.length, platform.random())
     // A store that fails is asked again after a while, not at once.
-    return isCommitted && (entries.length >= sweepLimit || this.#isRipeMore)
+    return isCommitted && (dated.length + others.length >= sweepLimit || this.#isRipeMore)
   }
 
-  /** The entries for all that is due at `now`, a bounded number. `at`: debug time. */
-  async due(now: number, at?: number): Promise<Entry[]> {
+  /** Steps whose instant is in their row, so that all servers submit them at once, and has come: a bounded number. `at`: debug time. */
+  async dated(now: number, at?: number): Promise<DatedEntry[]> {
     const { store, sweepLimit: limit } = this.#options
     const { promises, leases, schedules } = await store.due({ now, limit })
-    const step = (input: Step): Entry => ({ kind: 'input', input, now: at })
+    const step = (input: Step): DatedEntry => ({ kind: 'input', input, now: at })
     return [
-      ...promises.map((id): Entry => ({ kind: 'wake', id, now: at })),
+      ...promises.map((id): DatedEntry => ({ kind: 'wake', id, now: at })),
       ...leases.map((id) => step({ kind: 'task.expire', data: { id } })),
       ...schedules.map((id) => step({ kind: 'schedule.fire', data: { id } })),
-      ...(await this.#ripened(now)),
-      ...(await this.#absent(now)),
-      ...(await this.#forgotten(now)),
     ]
   }
 
@@ -198,12 +196,6 @@ export class Timers {
 function stepped(behindMs: number, wasFirst: boolean, chance: number): number {
   if (wasFirst) return behindMs < BEHIND_MIN_MS ? 0 : behindMs / 2
   return Math.min(Math.max(behindMs * 2, BEHIND_MIN_MS) + chance * BEHIND_MIN_MS, BEHIND_MAX_MS)
-}
-
-/** A step whose instant is in its row, so that all servers submit it at once. */
-function isDated(entry: Entry): entry is Extract<Entry, { kind: 'wake' | 'input' }> {
-  if (entry.kind === 'wake') return true
-  return entry.kind === 'input' && (entry.input.kind === 'task.expire' || entry.input.kind === 'schedule.fire')
 }
 
 function partition<T>(items: readonly T[], isFirst: (item: T) => boolean): [T[], T[]] {

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { DEFAULT_CONFIG, type Request } from '@resonatehq/protocol'
+import { DEFAULT_CONFIG, type DebugSnapshot, type Request } from '@resonatehq/protocol'
 import { memoryStore, type Store } from '@resonatehq/store'
 import type { Push } from '../src/index.ts'
 import { NO_OBSERVER } from '../src/observer.ts'
@@ -231,6 +231,42 @@ test('a worker that reconnects or heartbeats within the grace keeps its leases',
     ],
   )
 })
+
+test('a worker without a connection that goes on working keeps its leases, and the server rests', async (t) => {
+  const bench = await open(t)
+  await bench.advance(30_000)
+  const port = await bench.connect('w')
+  port.close()
+  await bench.settle()
+  await bench.advance(1_000)
+  const claims = Array.from({ length: 600 }, (_, n) => claim(`a${n}`, 'w'))
+  await bench.engine.submitAll(claims)
+  let reads = 0
+  const held = bench.store.held.bind(bench.store)
+  bench.store.held = async (query) => (++reads > 100 ? [] : held(query))
+  await bench.advance(10_000)
+  assert.ok(reads <= 15, `read ${reads} times`)
+  const { data } = await bench.ask({ kind: 'task.search', data: { state: 'acquired', limit: 1_000 } })
+  assert.equal((data as { tasks: unknown[] }).tasks.length, 600)
+})
+
+test('a heartbeat that lists many tasks and one that is none renews nothing', async (t) => {
+  const bench = await open(t)
+  await bench.ask(claim('a', 'w'))
+  await bench.advance(1_000)
+  const tasks = [...Array.from({ length: 600 }, () => ({ id: 'a', version: 1 })), { id: '', version: 1 }]
+  const answer = await bench.ask({ kind: 'task.heartbeat', data: { pid: 'w', tasks } })
+  assert.equal(answer.status, 400)
+  assert.match(String(answer.data), /data\.tasks\[600\]\.id/)
+  const { data } = await bench.ask({ kind: 'debug.snap', data: {} })
+  assert.deepEqual((data as DebugSnapshot).taskTimeouts, [{ id: 'a', type: 1, timeout: START + 60_000 }])
+})
+
+function claim(id: string, pid: string): Request {
+  const tags = { 'resonate:target': 'poll://any@g' }
+  const action = { kind: 'promise.create', data: { id, timeoutAt: START + 1_000_000, param: {}, tags } } as const
+  return { kind: 'task.create', data: { pid, ttl: 60_000, action } }
+}
 
 test('a restart of the server ends no live lease', async (t) => {
   const bench = await open(t)

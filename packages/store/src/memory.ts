@@ -231,10 +231,12 @@ function* effectsOf(changes: Changes): Generator<Effect> {
   yield* changes.workers
 }
 
-/** Absent: every connection is gone, or its server silent; and the last of them long enough ago. */
+/** Absent: every connection is gone for good, or its server silent; and the last of them long enough ago. */
 function isAbsent(rows: readonly WorkerRow[], query: { goneBefore: number; seenBefore: number }): boolean {
   const isOver = ({ goneAt, seenAt }: WorkerRow) =>
-    goneAt === null ? seenAt <= Math.min(query.seenBefore, query.goneBefore) : goneAt <= query.goneBefore
+    goneAt === null
+      ? seenAt <= Math.min(query.seenBefore, query.goneBefore)
+      : goneAt <= query.goneBefore && seenAt <= goneAt
   return rows.length > 0 && rows.every(isOver)
 }
 

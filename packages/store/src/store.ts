@@ -146,7 +146,10 @@ export interface Store {
   unblocks(query: { readonly queues: readonly string[]; readonly limit: number }): Promise<OwedUnblock[]>
   unblocksPushed(query: { readonly limit: number }): Promise<OwedUnblock[]>
   unblocksBefore(query: { readonly createdAt: number; readonly limit: number }): Promise<UnblockRow[]>
-  /** Pids that hold tasks and none of whose connections live: each gone at or before `goneBefore`, or its server silent since `seenBefore`. */
+  /**
+   * Pids that hold tasks and none of whose connections live: each gone at or before `goneBefore` and not heard from since, or
+   * its server silent since `seenBefore`.
+   */
   absent(query: { readonly goneBefore: number; readonly seenBefore: number }): Promise<string[]>
   /** Pids with presence that was last seen before this. */
   forgettable(query: { readonly seenBefore: number; readonly limit: number }): Promise<string[]>

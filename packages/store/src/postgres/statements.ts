@@ -121,10 +121,10 @@ export const SQL = {
   deleteWorker: 'delete from workers where pid = $1 and server = $2 and "group" = $3',
   seeWorker: 'update workers set seen_at = greatest(seen_at, $1) where pid = $2',
   seeServer: 'update workers set seen_at = greatest(seen_at, $1) where server = $2 and gone_at is null',
-  // No connection is left over that lives, and the pid still holds something.
+  // No connection is left over that lives, nor was it heard from since, and the pid still holds something.
   absent:
     'select distinct w.pid from workers as w where not exists (select 1 from workers as o where o.pid = w.pid and not ' +
-    'coalesce(o.gone_at <= $1, o.seen_at <= $2)) and exists (select 1 from tasks as t where t.pid = w.pid)',
+    'coalesce(o.gone_at <= $1 and o.seen_at <= o.gone_at, o.seen_at <= $2)) and exists (select 1 from tasks as t where t.pid = w.pid)',
   forgettable: 'select distinct pid from workers where seen_at < $1 order by pid limit $2',
 
   schedules: `select ${SCHEDULE} from schedules where id = any($1::text[])`,

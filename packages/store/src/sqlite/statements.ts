@@ -70,10 +70,10 @@ export const SQL = {
   deleteWorker: 'delete from workers where pid = ? and server = ? and "group" = ?',
   seeWorker: 'update workers set seen_at = max(seen_at, ?) where pid = ?',
   seeServer: 'update workers set seen_at = max(seen_at, ?) where server = ? and gone_at is null',
-  // No connection is left over that lives, and the pid still holds something.
+  // No connection is left over that lives, nor was it heard from since, and the pid still holds something.
   absent:
     'select distinct pid from workers w where not exists (select 1 from workers o where o.pid = w.pid and not ' +
-    'coalesce(o.gone_at <= ?, o.seen_at <= ?)) and exists (select 1 from tasks t where t.pid = w.pid)',
+    'coalesce(o.gone_at <= ? and o.seen_at <= o.gone_at, o.seen_at <= ?)) and exists (select 1 from tasks t where t.pid = w.pid)',
   forgettable: 'select distinct pid from workers where seen_at < ? limit ?',
 
   schedule: `select ${SCHEDULE} from schedules where id = ?`,
