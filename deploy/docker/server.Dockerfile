@@ -11,7 +11,8 @@ FROM node:${NODE_VERSION}-alpine AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 COPY packages packages
-RUN npm ci --omit=dev --ignore-scripts --workspace=resonate
+# What was downloaded for one image is there for the next.
+RUN --mount=type=cache,target=/root/.npm npm ci --omit=dev --ignore-scripts --workspace=resonate
 
 FROM node:${NODE_VERSION}-alpine
 LABEL org.opencontainers.image.title="resonate" \

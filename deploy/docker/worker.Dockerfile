@@ -10,7 +10,8 @@ FROM node:${NODE_VERSION}-alpine AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 COPY packages packages
-RUN npm ci --omit=dev --ignore-scripts --workspace=@resonatehq/sdk
+# What was downloaded for one image is there for the next.
+RUN --mount=type=cache,target=/root/.npm npm ci --omit=dev --ignore-scripts --workspace=@resonatehq/sdk
 
 FROM node:${NODE_VERSION}-alpine
 LABEL org.opencontainers.image.title="resonate-worker" \

@@ -14,6 +14,8 @@ const resonate = env.RESONATE_URL ?? 'http://resonate:8001'
 const api = env.KUBERNETES_API ?? `https://${env.KUBERNETES_SERVICE_HOST}:${env.KUBERNETES_SERVICE_PORT}`
 const account = env.ACCOUNT_FOLDER ?? ACCOUNT
 const everyMs = Number(env.EVERY_MS ?? 15_000)
+/** Who takes longer to answer is asked again in the next round. */
+const TIMEOUT_MS = 10_000
 const selector = env.POD_SELECTOR ?? 'app.kubernetes.io/name=resonate-worker'
 
 /** Host → tasks in hand, of every worker that is connected to any server. */
@@ -23,7 +25,7 @@ async function tasksByHost() {
   do {
     const head = { corrId: '1', version: '2026-04-01', ...(env.RESONATE_TOKEN ? { auth: env.RESONATE_TOKEN } : {}) }
     const body = JSON.stringify({ kind: 'worker.search', head, data: { limit: 1000, ...(cursor ? { cursor } : {}) } })
-    const { data } = await json(await fetch(resonate, { method: 'POST', body }))
+    const { data } = await ask(resonate, { method: 'POST', body })
     for (const worker of data.workers) {
       const host = worker.info.host ?? ''
       if (worker.state === 'connected') tasks.set(host, (tasks.get(host) ?? 0) + worker.tasks)
@@ -48,10 +50,11 @@ function setCost(pod, cost) {
 async function kubernetes(path, { headers, ...request } = {}) {
   const [token, namespace] = ['token', 'namespace'].map((name) => readFileSync(`${account}/${name}`, 'utf8').trim())
   const url = `${api}/api/v1/namespaces/${namespace}/pods${path}`
-  return json(await fetch(url, { ...request, headers: { ...headers, authorization: `Bearer ${token}` } }))
+  return ask(url, { ...request, headers: { ...headers, authorization: `Bearer ${token}` } })
 }
 
-async function json(response) {
+async function ask(url, request) {
+  const response = await fetch(url, { ...request, signal: AbortSignal.timeout(TIMEOUT_MS) })
   if (!response.ok) throw new Error(`${response.url} answered ${response.status}: ${await response.text()}`)
   return response.json()
 }
@@ -60,12 +63,17 @@ async function round() {
   const tasks = await tasksByHost()
   for (const [pod, cost] of await podCosts()) {
     const wanted = String(tasks.get(pod) ?? 0)
-    if (wanted !== cost) await setCost(pod, wanted)
+    // A pod may be gone by now, which is no reason to leave out those after it.
+    if (wanted !== cost) await setCost(pod, wanted).catch((error) => warn(`the cost of ${pod} stays ${cost}`, error))
   }
+}
+
+function warn(what, error) {
+  console.error(`${what}: ${error.cause?.message ?? error.message}`)
 }
 
 process.once('SIGTERM', () => process.exit(0))
 for (;;) {
-  await round().catch((error) => console.error(`costs stay as they are: ${error.cause?.message ?? error.message}`))
+  await round().catch((error) => warn('costs stay as they are', error))
   await pause(everyMs)
 }

@@ -18,6 +18,9 @@ const FOLDER = 'deploy/kubernetes/deletion-cost'
 const WORKER = join(ROOT, 'examples/worker/main.ts')
 const ANNOTATION = 'controller.kubernetes.io/pod-deletion-cost'
 
+/** A pod that is listed, and gone when its cost is to be written. */
+const GONE = 'pod-gone'
+
 interface Cluster {
   readonly url: string
   readonly costs: Map<string, string>
@@ -36,12 +39,16 @@ async function cluster(t: TestContext, pods: readonly string[]): Promise<Cluster
     if (!isKnown) return response.writeHead(403).end('{}')
     if (request.method === 'PATCH') {
       const { metadata } = JSON.parse(await textOf(request))
+      if (pod === GONE) return response.writeHead(404).end('{}')
       costs.set(pod, metadata.annotations[ANNOTATION])
       patches.push(`${pod} ${metadata.annotations[ANNOTATION]}`)
       return response.end('{}')
     }
     assert.equal(url.searchParams.get('labelSelector'), 'app.kubernetes.io/name=resonate-worker')
-    const items = pods.map((name) => ({ metadata: { name, annotations: annotationsOf(costs.get(name)) } }))
+    const items = pods.map((name) => {
+      const cost = name === GONE ? '9' : costs.get(name)
+      return { metadata: { name, annotations: annotationsOf(cost) } }
+    })
     response.end(JSON.stringify({ items }))
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -59,9 +66,9 @@ async function textOf(request: IncomingMessage): Promise<string> {
   return text
 }
 
-test('a pod costs what its worker has in hand, and nothing is written twice', async (t) => {
+test('a pod costs what its worker has in hand, nothing is written twice, and one that is gone holds up no other', async (t) => {
   const server = await ServerProcess.start(t)
-  const kubernetes = await cluster(t, ['pod-busy', 'pod-idle'])
+  const kubernetes = await cluster(t, [GONE, 'pod-busy', 'pod-idle'])
   const account = mkdtempSync(join(tmpdir(), 'resonate-account-'))
   t.after(() => rmSync(account, { recursive: true }))
   writeFileSync(join(account, 'token'), 'secret\n')

@@ -194,8 +194,9 @@ function place(from: string, to: string): void {
   copyFileSync(from, to)
 }
 
-/** In a shell or without, as it is written. What it names by an absolute path lies in the image. */
-function run(text: string, root: string, workdir: string): void {
+/** In a shell or without, as it is written, and without the caches that an engine would keep. What it names by an absolute path lies in the image. */
+function run(written: string, root: string, workdir: string): void {
+  const text = written.replace(/^(--mount=type=cache\S*\s+)+/, '')
   const args = text.startsWith('[')
     ? execForm(text).map((arg) => (arg.startsWith('/') ? join(root, arg) : arg))
     : ['sh', '-c', text]

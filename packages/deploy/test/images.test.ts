@@ -2,7 +2,7 @@
 // instructions into a folder, and run from there as its user, with nothing but its own files, environment and network.
 
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { until } from '../../conformance/test/processes.ts'
@@ -44,6 +44,31 @@ for (const path of FILES) {
   test(`${path}: hadolint finds nothing`, { skip: toolMissing('hadolint') }, () => {
     run('hadolint', join(ROOT, path))
   })
+}
+
+for (const [path, root] of [
+  ['deploy/docker/server.Dockerfile', 'cli'],
+  ['deploy/docker/worker.Dockerfile', 'sdk'],
+] as const) {
+  test(`${path}: of this repository's packages it holds those that its program needs`, {
+    skip: withoutNamespaces,
+  }, () => {
+    const packages = join(builtImage(path).root, 'app/packages')
+    const held = readdirSync(packages).filter((name) => existsSync(join(packages, name, 'src')))
+    assert.deepEqual(held.sort(), [...needs(root)].sort())
+  })
+}
+
+/** A package and all it depends on, by their folders. */
+function needs(name: string, found = new Set<string>()): Set<string> {
+  if (found.has(name)) return found
+  found.add(name)
+  const { dependencies = {} } = JSON.parse(readFileSync(join(ROOT, `packages/${name}/package.json`), 'utf8'))
+  for (const [, other = ''] of Object.keys(dependencies)
+    .join(' ')
+    .matchAll(/@resonatehq\/(\w+)/g))
+    needs(other, found)
+  return found
 }
 
 test('the image of the server: built, run, healthy, stopped', { skip: withoutNamespaces }, async (t) => {
