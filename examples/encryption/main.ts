@@ -2,16 +2,16 @@
 // that keys can be changed while work is under way: each value names the key that it was made with.
 
 import { webcrypto } from 'node:crypto'
-import { type Context, type Encryptor, type Info, Resonate } from '@resonatehq/sdk'
+import { type AsyncEncryptor, type Context, type Info, Resonate } from '@resonatehq/sdk'
 
 const KEY_HEADER = 'example:key'
 const NONCE_BYTES = 12
 
-type Value = Parameters<Encryptor['encrypt']>[0]
+type Value = Parameters<AsyncEncryptor['encrypt']>[0]
 type Key = webcrypto.CryptoKey
 
 /** Encrypts with one of its keys, and decrypts with whichever the value names. */
-class RotatingEncryptor implements Encryptor {
+class RotatingEncryptor implements AsyncEncryptor {
   readonly #keys: ReadonlyMap<string, Key>
   readonly #current: string
 

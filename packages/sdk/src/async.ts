@@ -26,9 +26,10 @@ import type {
 } from './types.ts'
 
 export type { LocalOptions, RegisterOptions, ResonateOptions, SignalOptions, StopOptions } from './client.ts'
+export type { AsyncEncryptor, Encryptor } from './codec.ts'
 export type { LatentOptions, SleepOptions } from './context.ts'
 export * from './dependencies.ts'
-export { type Encryptor, NoopEncryptor } from './engine/codec.ts'
+export { NoopEncryptor } from './engine/codec.ts'
 export {
   PromiseCanceledError,
   PromiseTimedoutError,
@@ -56,10 +57,43 @@ export interface DurablePromise<T> extends Promise<T> {
   readonly id: string
 }
 
-/** `value instanceof DurablePromise`: whether it is an operation of a context, which a workflow may await. */
-export const DurablePromise: { [Symbol.hasInstance](value: unknown): value is DurablePromise<unknown> } = {
-  [Symbol.hasInstance]: (value): value is DurablePromise<unknown> => value instanceof Operation,
+/** What a test gives a workflow in place of an operation. */
+class MadePromise<T> implements DurablePromise<T> {
+  readonly [Symbol.toStringTag] = 'DurablePromise'
+  readonly id: string
+  readonly #promise: Promise<T>
+
+  constructor(id: string, promise: Promise<T>) {
+    this.id = id
+    this.#promise = promise
+  }
+
+  static [Symbol.hasInstance](value: unknown): boolean {
+    return value instanceof Operation || (typeof value === 'object' && value !== null && #promise in value)
+  }
+
+  // biome-ignore lint/suspicious/noThenProperty: it is awaited like any promise; that is its purpose.
+  then<A = T, B = never>(
+    onResolved?: ((value: T) => A | PromiseLike<A>) | null,
+    onRejected?: ((error: any) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    return this.#promise.then(onResolved, onRejected)
+  }
+
+  catch<B = never>(onRejected?: ((error: any) => B | PromiseLike<B>) | null): Promise<T | B> {
+    return this.#promise.catch(onRejected)
+  }
+
+  finally(onFinally?: (() => void) | null): Promise<T> {
+    return this.#promise.finally(onFinally)
+  }
 }
+
+/**
+ * `value instanceof DurablePromise`: whether it is an operation of a context, which a workflow may await. One that is made by
+ * hand, of any promise, is for tests that call a workflow with a context of their own.
+ */
+export const DurablePromise: { new <T>(id: string, promise: Promise<T>): DurablePromise<T> } = MadePromise
 
 /** What a workflow is given. */
 export interface Context extends Info {

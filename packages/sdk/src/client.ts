@@ -2,9 +2,10 @@
 // group, and serves until it is stopped.
 
 import { idProblem, type Message, type PromiseRecord, type Tags, type Value } from '@resonatehq/protocol'
+import type { AsyncEncryptor, Encryptor } from './codec.ts'
 import { callParam, DurableContext, oversleeper } from './context.ts'
 import type { Dependencies } from './dependencies.ts'
-import { Codec, type Encryptor } from './engine/codec.ts'
+import { Codec } from './engine/codec.ts'
 import { errors } from './engine/errors.ts'
 import { type CallOptions, checkedAmount, deadlineAt, Options, splitOptions } from './engine/options.ts'
 import { type AnyFunction, type Registered, Registry } from './engine/registry.ts'
@@ -55,7 +56,7 @@ export interface ResonateOptions {
   /** Who is told what happens. @default a ConsoleLogger: one JSON line each, from `logLevel` up */
   logger?: Logger
   /** Makes values unreadable to the server. */
-  encryptor?: Encryptor
+  encryptor?: Encryptor | AsyncEncryptor
   /** A network of the published SDK's interface, instead of HTTP. */
   network?: AnyNetwork
   /**

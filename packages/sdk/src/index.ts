@@ -2,9 +2,10 @@
 // What is exported here is what users may rely on; everything else is inside.
 
 export type { LocalOptions, RegisterOptions, ResonateOptions, SignalOptions, StopOptions } from './client.ts'
+export { type AsyncEncryptor, Codec, type Encryptor } from './codec.ts'
 export type { LatentOptions, SleepOptions } from './context.ts'
 export * from './dependencies.ts'
-export { Codec, type DecodedPromise, type Encryptor, NoopEncryptor } from './engine/codec.ts'
+export { NoopEncryptor } from './engine/codec.ts'
 export {
   PromiseCanceledError,
   PromiseTimedoutError,

@@ -1,11 +1,12 @@
 // Durable promises by id, for what no function of ours settles: webhooks, people, other systems.
 // Given `value`, data is encoded as everything else here is; given `data`, it is taken as it is, base64 of JSON by convention.
 
-import type { PromiseRecord, PromiseState, Settlement, TaskRecord, Value } from '@resonatehq/protocol'
+import type { PromiseState, Settlement } from '@resonatehq/protocol'
 import { cancelTree } from './engine/cancel.ts'
 import type { Codec } from './engine/codec.ts'
 import { type Asker, asker, PATIENCE_MS } from './requests.ts'
 import type { Transport } from './transport/transport.ts'
+import type { PromiseRecord, TaskRecord, Value } from './wire.ts'
 
 /** What a promise is made or settled with: a value that is encoded here, or data that already is. */
 export interface Content {

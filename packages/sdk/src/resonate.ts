@@ -11,7 +11,15 @@ import {
 import { withVersion } from './engine/options.ts'
 import { Exponential } from './engine/retry.ts'
 import { systemPlatform } from './runtime.ts'
-import type { Func, ParamsWithOptions, ResonateFunc, ResonateHandle, ResonateSchedule, Return } from './types.ts'
+import type {
+  ArgsOf,
+  Func,
+  ParamsWithOptions,
+  ResonateFunc,
+  ResonateHandle,
+  ResonateSchedule,
+  Return,
+} from './types.ts'
 
 // biome-ignore-start lint/suspicious/noExplicitAny: a function called by name takes and gives what only its worker knows.
 /**
@@ -52,6 +60,7 @@ export class Resonate extends Client {
   /** Calls a function that is registered here, in this process, and waits for its result. Its id makes it one call. */
   run<F extends Func>(id: string, func: F, ...args: ParamsWithOptions<F>): Promise<Return<F>>
   run<T>(id: string, name: string, ...args: any[]): Promise<T>
+  run<T, W extends Func | string = Func | string>(id: string, what: W, ...args: ArgsOf<W>): Promise<T>
   async run(id: string, what: Func | string, ...args: unknown[]): Promise<unknown> {
     return (await this.begin(id, what, args)).result()
   }
@@ -59,6 +68,11 @@ export class Resonate extends Client {
   /** The same without waiting. */
   beginRun<F extends Func>(id: string, func: F, ...args: ParamsWithOptions<F>): Promise<ResonateHandle<Return<F>>>
   beginRun<T>(id: string, name: string, ...args: any[]): Promise<ResonateHandle<T>>
+  beginRun<T, W extends Func | string = Func | string>(
+    id: string,
+    what: W,
+    ...args: ArgsOf<W>
+  ): Promise<ResonateHandle<T>>
   beginRun(id: string, what: Func | string, ...args: unknown[]): Promise<ResonateHandle<unknown>> {
     return this.begin(id, what, args)
   }
@@ -66,6 +80,7 @@ export class Resonate extends Client {
   /** Has a function called by a worker of the `target` of its options, and waits for its result. */
   rpc<F extends Func>(id: string, func: F, ...args: ParamsWithOptions<F>): Promise<Return<F>>
   rpc<T>(id: string, name: string, ...args: any[]): Promise<T>
+  rpc<T, W extends Func | string = Func | string>(id: string, what: W, ...args: ArgsOf<W>): Promise<T>
   async rpc(id: string, what: Func | string, ...args: unknown[]): Promise<unknown> {
     return (await this.beginRemote(id, what, args, true)).result()
   }
@@ -73,17 +88,17 @@ export class Resonate extends Client {
   /** The same without waiting. */
   beginRpc<F extends Func>(id: string, func: F, ...args: ParamsWithOptions<F>): Promise<ResonateHandle<Return<F>>>
   beginRpc<T>(id: string, name: string, ...args: any[]): Promise<ResonateHandle<T>>
+  beginRpc<T, W extends Func | string = Func | string>(
+    id: string,
+    what: W,
+    ...args: ArgsOf<W>
+  ): Promise<ResonateHandle<T>>
   beginRpc(id: string, what: Func | string, ...args: unknown[]): Promise<ResonateHandle<unknown>> {
     return this.beginRemote(id, what, args, false)
   }
 
   /** Calls a function on a cron schedule, in UTC. Exists: it stays as it is. */
-  schedule<F extends Func>(
-    id: string,
-    cron: string,
-    func: F,
-    ...args: ParamsWithOptions<F>
-  ): Promise<ResonateSchedule>
+  schedule<F extends Func>(id: string, cron: string, func: F, ...args: ParamsWithOptions<F>): Promise<ResonateSchedule>
   schedule(id: string, cron: string, name: string, ...args: any[]): Promise<ResonateSchedule>
   schedule(id: string, cron: string, what: Func | string, ...args: unknown[]): Promise<ResonateSchedule> {
     return this.scheduled(id, cron, what, args)

@@ -1,7 +1,8 @@
 // Schedules and tasks by id: records as the server has them.
 
-import type { ScheduleRecord, TaskRecord, TaskState } from '@resonatehq/protocol'
+import type { TaskState } from '@resonatehq/protocol'
 import type { Asker } from './requests.ts'
+import type { ScheduleRecord, TaskRecord } from './wire.ts'
 
 /** What each promise of a schedule is made with. */
 export interface ScheduleOptions {

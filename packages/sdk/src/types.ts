@@ -30,6 +30,9 @@ type FewerWithOptions<P extends any[], Before extends any[] = []> = number exten
         ? [...Before, Options] | FewerWithOptions<Rest, [...Before, First | undefined]>
         : never
 
+/** The arguments of a call of what may be a function or only its name: a name takes any. */
+export type ArgsOf<W> = W extends Func ? ParamsWithOptions<W> : any[]
+
 /** What a function comes to, however it is written. */
 export type Return<F> = F extends (...args: any[]) => Generator<any, infer R, any>
   ? R

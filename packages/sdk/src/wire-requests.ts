@@ -2,34 +2,34 @@
 // talk to a server by themselves. The types follow from the protocol's one table, and what a request may look like is asked of
 // the protocol's one reader; nothing is said here a second time.
 
-import { type Kind, type PromiseRecord, parseRequest, type RequestTable } from '@resonatehq/protocol'
-import { has, isPromiseRecord, isScheduleRecord, isTaskRecord } from './wire.ts'
+import { type Kind, parseRequest, type RequestTable } from '@resonatehq/protocol'
+import { has, isPromiseRecord, isScheduleRecord, isTaskRecord, type Open, type PromiseRecord } from './wire.ts'
 
 /** The head of a request. */
-export interface RequestHead {
+export type RequestHead = {
   /** A token, where the server asks for one. */
-  readonly auth?: string
+  auth?: string
   /** Comes back in the answer. */
-  readonly corrId: string
+  corrId: string
   /** Of the protocol: `2026-04-01`. */
-  readonly version: string
+  version: string
   /** The instant at which it is decided, ms since epoch, where the server's debugging is on. */
-  readonly 'resonate:debug_time'?: number
-  readonly 'resonate:origin'?: string
+  'resonate:debug_time'?: number
+  'resonate:origin'?: string
 }
 
 /** The head of an answer: its `status` says which of the answer's shapes it has. */
-export interface ResponseHead<S extends number> {
-  readonly corrId: string
-  readonly status: S
-  readonly version: string
+export type ResponseHead<S extends number> = {
+  corrId: string
+  status: S
+  version: string
 }
 
 /** A request of a kind: its `data` as the protocol has it, and requests within it with heads of their own. */
-export interface RequestOf<K extends Kind> {
-  readonly kind: K
-  readonly head: RequestHead
-  readonly data: DataOf<RequestTable[K]['data']>
+export type RequestOf<K extends Kind> = {
+  kind: K
+  head: RequestHead
+  data: DataOf<Open<RequestTable[K]['data']>>
 }
 
 type DataOf<D> = {
@@ -38,11 +38,11 @@ type DataOf<D> = {
 
 type Item<L> = L extends readonly (infer T)[] ? T : never
 
-type Within<A> = A extends { readonly kind: infer K extends Kind } ? RequestOf<K> : never
+type Within<A> = A extends { kind: infer K extends Kind } ? RequestOf<K> : never
 
 /** An answer to a kind of request: with its `data` where it was decided, with a text that says what is wrong where it was not. */
 export type ResponseOf<K extends Kind> =
-  | { readonly kind: K; readonly head: ResponseHead<200>; readonly data: AnswerOf<K> }
+  | { kind: K; head: ResponseHead<200>; data: AnswerOf<K> }
   | Redirected<K>
   | Refused<K, 400>
   | Refused<K, 401>
@@ -58,17 +58,14 @@ type AnswerOf<K extends Kind> = K extends 'task.fence'
   ? { action: PromiseCreateRes | PromiseSettleRes; preload: PromiseRecord[] }
   : Open<RequestTable[K]['answer']>
 
-/** Lists that may be changed by whoever got them. */
-type Open<A> = A extends object ? { -readonly [F in keyof A]: A[F] extends readonly (infer T)[] ? T[] : A[F] } : A
-
 type Redirected<K extends Kind> = K extends 'task.suspend'
-  ? { readonly kind: K; readonly head: ResponseHead<300>; readonly data: { preload: PromiseRecord[] } }
+  ? { kind: K; head: ResponseHead<300>; data: { preload: PromiseRecord[] } }
   : never
 
-interface Refused<K extends Kind, S extends number> {
-  readonly kind: K
-  readonly head: ResponseHead<S>
-  readonly data: string
+type Refused<K extends Kind, S extends number> = {
+  kind: K
+  head: ResponseHead<S>
+  data: string
 }
 
 /** The kinds of requests that clients make. */

@@ -1,47 +1,62 @@
 // The protocol as those see it who write a network or talk to a server by themselves: the shapes of records and messages, and
 // tests of what came over the wire. A guard looks at the shape only, as far as the code behind it relies on it.
 
-import type {
-  ExecuteMessage,
-  PromiseRecord,
-  RevokeMessage,
-  ScheduleRecord,
-  TaskRecord,
-  UnblockMessage,
-  Value,
-} from '@resonatehq/protocol'
+import type * as protocol from '@resonatehq/protocol'
 
-export type {
-  PromiseRecord,
-  RequestEnvelope,
-  ResponseEnvelope,
-  ScheduleRecord,
-  TaskRecord,
-  Value,
-} from '@resonatehq/protocol'
+export type { RequestEnvelope, ResponseEnvelope } from '@resonatehq/protocol'
+
+/** A payload: base64 of JSON by convention, or whatever one's own network and encryptor agree upon. */
+export type Value = {
+  headers?: Record<string, string>
+  // biome-ignore lint/suspicious/noExplicitAny: what stands here is up to who wrote it, as in the published SDK.
+  data?: any
+}
+
+/** What the protocol has read-only, for those who make such things and change them; payloads in it are of `Value`. */
+export type Open<T> = T extends readonly (infer Item)[]
+  ? Open<Item>[]
+  : T extends object
+    ? { -readonly [F in keyof T]: F extends 'param' | 'value' | 'promiseParam' ? Value : Open<T[F]> }
+    : T
+
+/**
+ * A promise as it is kept: `id`, `state` (`pending`, `resolved`, `rejected`, `rejected_canceled` or `rejected_timedout`), `param`,
+ * `value`, `tags`, `timeoutAt`, `createdAt`, and `settledAt` once it is settled. Instants are in ms since epoch.
+ */
+export type PromiseRecord = Open<protocol.PromiseRecord>
+/**
+ * The duty to run a promise's function: the promise's `id`, `state` (`pending`, `acquired`, `suspended`, `halted` or `fulfilled`),
+ * `version`, `resumes` (how many awaited promises were settled since), and the holder's `pid` and `ttl` while it is held.
+ */
+export type TaskRecord = Open<protocol.TaskRecord>
+/**
+ * A schedule: `id`, `cron`, and what it creates, `promiseId` (a template), `promiseTimeout` in ms, `promiseParam`, `promiseTags`;
+ * `createdAt`, `nextRunAt`, and `lastRunAt` once it has fired. Instants are in ms since epoch.
+ */
+export type ScheduleRecord = Open<protocol.ScheduleRecord>
 
 /** The head of a message. */
-export interface MessageHead {
+export type MessageHead = {
   /** Where the server that sent it is to be asked. */
-  readonly serverUrl?: string
+  serverUrl?: string
 }
 
 /** A message of a kind: its `data` as the protocol has it. */
-export interface MessageOf<M extends { readonly kind: string; readonly data: unknown }> {
-  readonly kind: M['kind']
-  readonly head: MessageHead
-  readonly data: M['data']
+export type MessageOf<M extends { readonly kind: string; readonly data: unknown }> = {
+  kind: M['kind']
+  head: MessageHead
+  data: Open<M['data']>
 }
 
 /** A task is ready: acquire it with this version. May come twice, or late. */
-export type ExecuteMsg = MessageOf<ExecuteMessage>
+export type ExecuteMsg = MessageOf<protocol.ExecuteMessage>
 /** A promise that was listened to is settled. May come twice. */
-export type UnblockMsg = MessageOf<UnblockMessage>
-/** A task that was held is no longer; only servers of ours send it, and only to who asked for it. */
-export type RevokeMsg = MessageOf<RevokeMessage>
+export type UnblockMsg = MessageOf<protocol.UnblockMessage>
+/** A task that was held is no longer. Comes only where it was asked for: on a stream opened with `?revoke=1`. */
+export type RevokeMsg = MessageOf<protocol.RevokeMessage>
 
-/** What a server sends to workers. */
-export type Message = ExecuteMsg | UnblockMsg | RevokeMsg
+/** What a server sends to every worker. */
+export type Message = ExecuteMsg | UnblockMsg
 
 /** Whether an object has fields of these types (as `typeof` names them). */
 export function has(value: unknown, types: Readonly<Record<string, string>>): boolean {
@@ -72,9 +87,9 @@ export function isScheduleRecord(value: unknown): value is ScheduleRecord {
   return has(value, { id: 'string', cron: 'string', promiseId: 'string', nextRunAt: 'number' })
 }
 
-/** Whether a value is a message of the server: `execute`, `unblock` or `revoke`. */
+/** Whether a value is a message that servers send to every worker: `execute` or `unblock`. */
 export function isMessage(value: unknown): value is Message {
-  return isExecuteMsg(value) || isUnblockMsg(value) || isOf(value, 'revoke')
+  return isExecuteMsg(value) || isUnblockMsg(value)
 }
 
 /** Whether a value is the message that a task is ready. */

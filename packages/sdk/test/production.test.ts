@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import type { PromiseRecord, TaskRecord, Value } from '@resonatehq/protocol'
-import type { Context, Encryptor, Logger } from '@resonatehq/sdk'
+import type { AsyncEncryptor, Context, Encryptor, Logger } from '@resonatehq/sdk'
 import type { Context as AsyncContext } from '@resonatehq/sdk/async'
 import { World } from '@resonatehq/sdk/testing'
 
@@ -47,7 +47,7 @@ test('changed code that asks for another operation than the recorded one halts i
 })
 
 /** AES-GCM with the key's name beside each value, so that old values stay readable when the key changes. */
-function aesGcm(keys: Record<string, Buffer>, current: string): Encryptor {
+function aesGcm(keys: Record<string, Buffer>, current: string): AsyncEncryptor {
   return {
     async encrypt({ headers, data }: Value): Promise<Value> {
       if (data === undefined) return { headers }

@@ -2,7 +2,8 @@
 // listed in the README with its reason, and nothing else is missing.
 
 import assert from 'node:assert/strict'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -46,12 +47,43 @@ test('values that both export are of one kind', () => {
     for (const [name, value] of Object.entries(published)) {
       if (listed().includes(name)) continue
       const own = (mine as Record<string, unknown>)[name]
-      // The one class of theirs that users only ask `instanceof` of.
-      if (name === 'DurablePromise') assert.equal(Object(own) instanceof Object, true)
-      else assert.equal(typeof own, typeof value, name)
+      assert.equal(typeof own, typeof value, name)
     }
   }
 })
+
+test('a workflow of the async entry can be given operations that a test makes', async () => {
+  const made = new oursAsync.DurablePromise('id', Promise.resolve(3))
+  assert.deepEqual([made.id, made instanceof oursAsync.DurablePromise, await made], ['id', true, 3])
+  assert.equal(await new oursAsync.DurablePromise('', Promise.reject(new Error('no'))).catch(() => 'caught'), 'caught')
+  for (const other of [Promise.resolve(3), null, { id: 'id' }])
+    assert.equal((other as unknown) instanceof oursAsync.DurablePromise, false)
+})
+
+/** What the compiler has to say about the programs in `programs/` where they import the SDK from these entries. */
+function compiled(name: string, entries: Readonly<Record<string, readonly string[]>>): string {
+  const config = join(folder, `${name}.json`)
+  const settings = {
+    extends: join(ROOT, 'tsconfig.json'),
+    compilerOptions: { paths: entries, typeRoots: [join(ROOT, 'node_modules/@types')] },
+    include: globSync(join(ROOT, 'packages/sdk/test/programs/*.ts')),
+  }
+  writeFileSync(config, JSON.stringify(settings))
+  const tsc = join(ROOT, 'node_modules/typescript/bin/tsc')
+  return spawnSync(process.execPath, [tsc, '-p', config], { encoding: 'utf8' }).stdout
+}
+
+for (const [name, root, async] of [
+  ['the published SDK', join(PUBLISHED, 'index.d.ts'), join(PUBLISHED, 'async/index.d.ts')],
+  ['this one', join(ROOT, 'packages/sdk/src/index.ts'), join(ROOT, 'packages/sdk/src/async.ts')],
+] as const)
+  test(`programs that use all that the published SDK declares compile against ${name}`, () => {
+    const said = compiled(name, { '@resonatehq/sdk': [root], '@resonatehq/sdk/async': [async] })
+    assert.deepEqual(
+      said.split('\n').filter((line) => line.includes('test/programs/')),
+      [],
+    )
+  })
 
 // Whether the types agree, the compiler tells (`npm run check`): `Fits<A, B>` is an error unless an A can be given where a B is asked for.
 type Fits<A extends B, B> = A
@@ -60,6 +92,7 @@ type Fits<A extends B, B> = A
 export type Given = [
   Fits<theirs.Logger, ours.Logger>,
   Fits<theirs.Encryptor, ours.Encryptor>,
+  Fits<theirs.Encryptor, ours.AsyncEncryptor>,
   Fits<theirs.RetryPolicy, ours.RetryPolicy>,
   Fits<theirs.HttpAdapter, ours.HttpAdapter>,
   Fits<theirs.Network, ours.AnyNetwork>,
@@ -72,6 +105,8 @@ export type Given = [
   Fits<theirs.TaskSuspendReq, ours.TaskSuspendReq>,
   Fits<theirs.ScheduleCreateReq, ours.ScheduleCreateReq>,
   Fits<theirs.PromiseRecord, ours.PromiseRecord>,
+  Fits<theirs.ScheduleRecord, ours.ScheduleRecord>,
+  Fits<theirs.Message, ours.Message>,
   Fits<theirs.Request['kind'], ours.Request['kind']>,
 ]
 
@@ -83,6 +118,9 @@ export type Gotten = [
   Fits<ours.ExecuteMsg, theirs.ExecuteMsg>,
   Fits<ours.UnblockMsg, theirs.UnblockMsg>,
   Fits<ours.Value, theirs.Value>,
+  Fits<ours.Message, theirs.Message>,
+  Fits<ours.Encryptor, theirs.Encryptor>,
+  Fits<ours.Logger, theirs.Logger>,
   Fits<ours.ResonateHandle<number>, theirs.ResonateHandle<number>>,
   Fits<ours.RetryPolicy, theirs.RetryPolicy>,
   Fits<ours.ConsoleLogger, theirs.Logger>,

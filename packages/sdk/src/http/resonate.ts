@@ -5,7 +5,8 @@
 
 import { SIGNATURE_HEADER, signatureProblem } from '@resonatehq/protocol'
 import { environmentUrl, type RegisterOptions } from '../client.ts'
-import { Codec, type Encryptor } from '../engine/codec.ts'
+import type { AsyncEncryptor, Encryptor } from '../codec.ts'
+import { Codec } from '../engine/codec.ts'
 import { messageOf } from '../engine/errors.ts'
 import { type AnyFunction, Registry } from '../engine/registry.ts'
 import { Exponential, type RetryPolicy } from '../engine/retry.ts'
@@ -48,7 +49,7 @@ export interface ResonateOptions {
   /** Who is told what happens. @default a ConsoleLogger */
   logger?: Logger
   /** Makes values unreadable to the server. */
-  encryptor?: Encryptor
+  encryptor?: Encryptor | AsyncEncryptor
   /** How plain functions are retried where nothing else is said. @default exponential; `new Never()` as in the async entry */
   retryPolicy?: RetryPolicy
   /** Keeps traces of executions. @default none */

@@ -144,7 +144,8 @@ export class PollMessageSource implements HttpAdapter {
       platform,
       logger,
       onMessage: (message) => {
-        for (const callback of this.#callbacks) callback(message)
+        // What a stream of `?revoke=1` brings is beyond the type: who opened it so knows.
+        for (const callback of this.#callbacks) callback(message as Message)
       },
       onFault: (cause) => logger.warn({ url, cause: messageOf(cause) }, 'the message stream broke; trying again'),
       onOpen: () => {},
@@ -206,7 +207,7 @@ export class LocalNetwork implements Network {
   }
 
   recv(callback: (message: Message) => void): void {
-    this.#transport.receive(callback)
+    this.#transport.receive((message) => callback(message as Message))
   }
 
   /** Sends one request. Refusals are answers; throws ResonateError 1112 once it is stopped. */
