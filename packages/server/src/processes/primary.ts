@@ -35,6 +35,10 @@ class Processes implements Server {
   readonly #logger: Logger
   /** With the instant at which each was started, in ticks. */
   readonly #children = new Map<Worker, number>()
+  /** Those that answer requests, and hear what they are told. */
+  readonly #ready = new Set<Worker>()
+  /** Cancels what puts another in the place of one that ended. */
+  readonly #refills = new Set<() => void>()
   readonly #measured = new Map<number, (metrics: MetricsJson | null) => void>()
   #asked = 0
   #emptyMs = EMPTY_MS
@@ -48,12 +52,17 @@ class Processes implements Server {
   }
 
   async start(): Promise<Addresses> {
-    // One first: it prepares the database, and what keeps it from starting is said once.
-    const addresses = await ready(this.#fork())
-    const others = Array.from({ length: this.#config['server.processes'] - 1 }, () => ready(this.#fork()))
-    await Promise.all(others)
-    this.#hasStarted = true
-    return addresses
+    try {
+      // One first: it prepares the database, and what keeps it from starting is said once.
+      const addresses = await ready(this.#fork())
+      const others = Array.from({ length: this.#config['server.processes'] - 1 }, () => ready(this.#fork()))
+      await Promise.all(others)
+      this.#hasStarted = true
+      return addresses
+    } catch (error) {
+      await this.stop()
+      throw error
+    }
   }
 
   stop(): Promise<void> {
@@ -62,18 +71,28 @@ class Processes implements Server {
   }
 
   reload(): void {
-    for (const child of this.#children.keys()) tell(child, { kind: 'reload' })
+    for (const child of this.#ready) tell(child, { kind: 'reload' })
   }
 
   async #stop(): Promise<void> {
-    const children = [...this.#children.keys()]
-    const ended = children.map((child) => new Promise((resolve) => child.once('exit', resolve)))
-    for (const child of children) tell(child, { kind: 'stop' })
-    const cancel = this.#platform.timer(2 * this.#config['server.shutdown_timeout'] + STOP_GRACE_MS, () => {
-      for (const child of children) child.process.kill('SIGKILL')
-    })
+    for (const cancel of this.#refills) cancel()
+    const ended = [...this.#children.keys()].map((child) => new Promise((resolve) => child.once('exit', resolve)))
+    for (const child of this.#children.keys()) {
+      if (this.#ready.has(child)) tell(child, { kind: 'stop' })
+      // It hears nothing yet, and has nothing to finish.
+      else child.process.kill('SIGTERM')
+    }
+    const timeoutMs = 2 * this.#config['server.shutdown_timeout'] + STOP_GRACE_MS
+    const cancel = this.#platform.timer(timeoutMs, () => this.#kill(timeoutMs))
     await Promise.all(ended)
     cancel()
+  }
+
+  #kill(timeoutMs: number): void {
+    for (const child of this.#children.keys()) {
+      this.#logger.warn({ process: child.id, timeoutMs }, 'A process did not end in time, killing it')
+      child.process.kill('SIGKILL')
+    }
   }
 
   #fork(): Worker {
@@ -88,6 +107,7 @@ class Processes implements Server {
   #hear(child: Worker, message: ToPrimary): void {
     switch (message.kind) {
       case 'ready':
+        this.#ready.add(child)
         return
       case 'metrics':
         this.#measured.get(message.ask)?.(message.metrics)
@@ -98,22 +118,24 @@ class Processes implements Server {
   }
 
   async #gather(): Promise<string> {
-    const measured = await Promise.all([...this.#children.keys()].map((child) => this.#measure(child)))
+    const measured = await Promise.all([...this.#ready].map((child) => this.#measure(child)))
     return sumUp(measured.filter((metrics) => metrics !== null))
   }
 
-  /** Null: it does not say, because it starts, ends or stands still. */
+  /** Null: it does not say, because it ends or stands still. */
   #measure(child: Worker): Promise<MetricsJson | null> {
     const ask = ++this.#asked
     return new Promise((resolve) => {
       const settle = (metrics: MetricsJson | null) => {
         cancel()
+        child.off('exit', gone)
         this.#measured.delete(ask)
         resolve(metrics)
       }
-      const cancel = this.#platform.timer(MEASURE_MS, () => settle(null))
+      const gone = () => settle(null)
+      const cancel = this.#platform.timer(MEASURE_MS, gone)
+      child.on('exit', gone)
       this.#measured.set(ask, settle)
-      child.once('exit', () => settle(null))
       tell(child, { kind: 'measure', ask })
     })
   }
@@ -121,13 +143,16 @@ class Processes implements Server {
   #ended(child: Worker, { code, signal }: { code: number; signal: string | null }): void {
     const startedAt = this.#children.get(child) ?? 0
     this.#children.delete(child)
+    this.#ready.delete(child)
     if (!this.#hasStarted || this.#stopped !== null) return
     const emptyMs = this.#platform.ticks() - startedAt > WHILE_MS ? EMPTY_MS : this.#emptyMs
     this.#emptyMs = Math.min(2 * emptyMs, EMPTY_MAX_MS)
     this.#logger.error({ process: child.id, code, signal, emptyMs }, 'A process ended; another takes its place')
-    this.#platform.timer(emptyMs, () => {
-      if (this.#stopped === null) this.#fork()
+    const cancel = this.#platform.timer(emptyMs, () => {
+      this.#refills.delete(cancel)
+      this.#fork()
     })
+    this.#refills.add(cancel)
   }
 }
 
