@@ -262,6 +262,23 @@ test('a worker whose token runs out is sent away then, and the engine hears of i
   assert.deepEqual([engine.disconnects, poll.connections, port.send(EXECUTE)], [1, 0, false])
 })
 
+test('a worker whose token has run out and who reads nothing is cut off a window later, one who reads is not', async () => {
+  const { platform, poll } = open()
+  const connect = () => {
+    const request = { path: '/poll/g/w', query: '', authorization: undefined }
+    const attach = poll.open(request, { ...ANYONE, expiresAt: 1_000 })
+    assert.ok(typeof attach === 'function')
+    const stream = new FakeStream()
+    return { stream, ended: attach(stream) }
+  }
+  const [reader, sleeper] = [connect(), connect()]
+  await platform.advance(1_000, async () => {})
+  assert.ok(reader.stream.isEnded && sleeper.stream.isEnded)
+  reader.ended()
+  await platform.advance(15_000, async () => {})
+  assert.deepEqual([reader.stream.isDestroyed, sleeper.stream.isDestroyed], [false, true])
+})
+
 test('a token that is good for longer than a timer can wait is good until it runs out', async () => {
   const { platform, poll } = open({ 'transports.http_poll.keep_alive': 15_000 })
   const years = 365 * 24 * 3_600_000

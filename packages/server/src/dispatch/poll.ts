@@ -251,22 +251,24 @@ export function createPoll(parts: PollParts): Poll {
   }
 
   /** A worker whose token has run out comes back with a new one, or not at all. What it holds stays its own meanwhile. */
-  function endAt(expiresAt: number | null, expired: () => void): () => void {
+  function endAt(expiresAt: number | null, expired: () => () => void): () => void {
     if (expiresAt === null) return () => {}
     const leftMs = expiresAt - platform.now()
     let cancel = platform.timer(Math.min(leftMs, TIMER_MAX_MS), () => {
-      if (leftMs > TIMER_MAX_MS) cancel = endAt(expiresAt, expired)
-      else expired()
+      cancel = leftMs > TIMER_MAX_MS ? endAt(expiresAt, expired) : expired()
     })
     return () => cancel()
   }
 
-  function expire(connection: Connection, disconnect: () => void): void {
+  /** Returns what is to be done once the stream has ended. */
+  function expire(connection: Connection, disconnect: () => void): () => void {
     const { group, pid } = connection.port
     logger.info({ group, pid }, 'The token of a worker has expired, closing its connection')
     writePending(connection)
     connection.stream.end()
     end(connection, disconnect)
+    // No sweep comes by any more (P3).
+    return platform.timer(windowMs, () => connection.stream.destroy())
   }
 
   return {
