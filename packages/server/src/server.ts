@@ -48,7 +48,7 @@ export interface Addresses {
 export interface Server {
   /** Resolves when requests are answered. Rejects, with nothing left open, when that cannot be. */
   start(): Promise<Addresses>
-  /** Finishes what is in flight within `server.shutdown_timeout`, then closes. Harmless when called again. */
+  /** Finishes what is in flight within `server.shutdown_timeout`, then closes; first the start. Harmless when called again. */
   stop(): Promise<void>
   /** Reads certificates, keys and tokens again, and opens the audit file anew. What cannot be used is logged. */
   reload(): void
@@ -66,6 +66,7 @@ export function createServer(config: Config, parts: ServerParts): Server {
     timer: platform.timer,
   })
   let engine: Engine | undefined
+  let opening: Promise<Addresses> | undefined
   let stopped: Promise<void> | undefined
 
   const common = { config, engine: () => engine, guard, audit, platform, logger, metrics, tracing: parts.tracing }
@@ -106,48 +107,36 @@ export function createServer(config: Config, parts: ServerParts): Server {
     },
   })
 
-  async function start(): Promise<Addresses> {
+  async function open(): Promise<Addresses> {
     logger.info({ version: VERSION, storage: storageText(config), debug: config.debug }, 'Server starting')
-    // One of several must not be asked before it can answer: the others can. It has the port from them.
-    if (parts.gather) await startEngine(config['server.port'])
-    const port = await startPort()
-    if (!parts.gather) await startEngine(port)
-    const url = `${schemeOf(config)}://${reachable(config['server.bind'])}:${port}`
-    logger.info({ url, serverUrl: serverUrlOf(config, port) }, 'Server listening')
-    return { url, metricsUrl: await startMetrics() }
-  }
-
-  async function startPort(): Promise<number> {
     try {
+      // One of several must not be asked before it can answer: the others can. It has the port from them.
+      if (parts.gather) await startEngine(config['server.port'])
       await security.start([listener, metricsListener])
       proofs.start()
       // The port before the store: a second server must find it taken before it touches that.
-      return await listener.start()
+      const port = await listener.start()
+      if (!parts.gather) await startEngine(port)
+      const url = `${schemeOf(config)}://${reachable(config['server.bind'])}:${port}`
+      logger.info({ url, serverUrl: serverUrlOf(config, port) }, 'Server listening')
+      return { url, metricsUrl: await startMetrics() }
     } catch (error) {
-      await engine?.stop()
-      await security.stop()
+      await close()
       throw error
     }
   }
 
   async function startEngine(port: number): Promise<void> {
-    try {
-      const open = parts.openEngine ?? openEngine
-      const opened = await open({
-        config,
-        platform,
-        logger: componentOf(logger, 'engine'),
-        serverUrl: serverUrlOf(config, port),
-        observer: metrics.observer,
-        ...(config['transports.http_push.enabled'] && { push }),
-      })
-      await opened.start()
-      engine = opened
-    } catch (error) {
-      await listener.stop(0)
-      await security.stop()
-      throw error
-    }
+    const opened = await (parts.openEngine ?? openEngine)({
+      config,
+      platform,
+      logger: componentOf(logger, 'engine'),
+      serverUrl: serverUrlOf(config, port),
+      observer: metrics.observer,
+      ...(config['transports.http_push.enabled'] && { push }),
+    })
+    await opened.start()
+    engine = opened
   }
 
   async function startMetrics(): Promise<string | undefined> {
@@ -164,23 +153,35 @@ export function createServer(config: Config, parts: ServerParts): Server {
   }
 
   async function stop(): Promise<void> {
-    if (!engine) return
+    const isOpen = await opening?.then(
+      () => true,
+      () => false,
+    )
+    if (!isOpen) return
     logger.info({}, 'Server stopping')
-    const drained = await listener.stop(timeoutMs)
-    push.stop()
-    proofs.stop()
-    poster.close()
-    const closed = await inTime(platform, engine.stop(), timeoutMs)
-    await metricsListener.stop(0)
-    await security.stop()
-    await parts.tracing?.stop()
-    if (!drained || !closed)
+    if (!(await close()))
       logger.warn({ timeoutMs }, 'Background tasks did not finish within shutdown timeout, forcing exit')
     logger.info({}, 'Server stopped')
   }
 
+  /** False: it took longer than it may, and what was left was cut off. */
+  async function close(): Promise<boolean> {
+    const drained = await listener.stop(timeoutMs)
+    push.stop()
+    proofs.stop()
+    poster.close()
+    const closed = !engine || (await inTime(platform, engine.stop(), timeoutMs))
+    await metricsListener.stop(0)
+    await security.stop()
+    await parts.tracing?.stop()
+    return drained && closed
+  }
+
   return {
-    start,
+    start() {
+      opening ??= open()
+      return opening
+    },
     reload() {
       security.reload()
       proofs.reload()
