@@ -96,6 +96,73 @@ test('every link of the documentation leads to a file', () => {
   assert.deepEqual(broken, [])
 })
 
+test('every link to a heading finds it, on the site and in the repository', () => {
+  const broken = [...PAGES, 'CONTRIBUTING.md', 'CHANGELOG.md'].flatMap((page) =>
+    [...proseOf(wholeText(page)).matchAll(/\]\((?!https?:)([^)#\s]*)#([^)\s]+)\)/g)].flatMap(
+      ([, path = '', anchor = '']) => {
+        const target = path === '' ? page : join(dirname(page), path)
+        const headings = target.endsWith('.md') && existsSync(join(ROOT, target)) ? headingsOf(wholeText(target)) : []
+        const isThere = headings.some((text) => siteAnchor(text) === anchor && repositoryAnchor(text) === anchor)
+        return isThere ? [] : [`${page} → ${path}#${anchor}`]
+      },
+    ),
+  )
+  assert.deepEqual(broken, [])
+})
+
+test('every link of the home page leads to a page of the site, and to a heading of it', () => {
+  const links = [...readFileSync(join(ROOT, 'docs/index.md'), 'utf8').matchAll(/\blink: (\/[\w-]+)(?:#([\w-]+))?/g)]
+  const broken = links.filter(([, page, anchor]) => {
+    const path = `docs${page}.md`
+    if (!SITE.includes(path)) return true
+    return anchor !== undefined && !headingsOf(wholeText(path)).some((text) => siteAnchor(text) === anchor)
+  })
+  assert.ok(links.length > 0)
+  assert.deepEqual(
+    broken.map(([link]) => link),
+    [],
+  )
+})
+
+/** A page as the site shows it: with what it includes of other files. */
+function wholeText(page: string): string {
+  return readFileSync(join(ROOT, page), 'utf8').replaceAll(
+    /<!--@include: ([\w./-]+)(?:#(\w+)|\{(\d+),\})? -->/g,
+    (_, path, region, from) => {
+      const text = readFileSync(join(ROOT, dirname(page), path), 'utf8')
+      if (from !== undefined)
+        return text
+          .split('\n')
+          .slice(Number(from) - 1)
+          .join('\n')
+      if (region === undefined) return text
+      const part = text.split(`<!-- #region ${region} -->`)[1]?.split(`<!-- #endregion ${region} -->`)[0]
+      assert.ok(part, `${path} has a region ${region}, which ${page} includes`)
+      return part
+    },
+  )
+}
+
+function headingsOf(page: string): string[] {
+  return [...proseOf(page).matchAll(/^#{1,6} (.+)$/gm)].map(([, text = '']) => text.replaceAll('`', ''))
+}
+
+/** As VitePress makes them. */
+function siteAnchor(heading: string): string {
+  return heading
+    .toLowerCase()
+    .replaceAll(/[\s~`!@#$%^&*()\-_+=[\]{}|\\;:"'“”‘’<>,.?/]+/g, '-')
+    .replaceAll(/^-+|-+$/g, '')
+}
+
+/** As a forge makes them of a file in the repository. */
+function repositoryAnchor(heading: string): string {
+  return heading
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
+    .replaceAll(' ', '-')
+}
+
 /** A page without its snippets. */
 function proseOf(page: string): string {
   return page.replaceAll(/^ *```[\s\S]*?^ *```$/gm, '')
@@ -110,7 +177,8 @@ test('snippets are found with their marks', () => {
 
 function prepare(url: string): Stage {
   const folder = mkdtempSync(join(ROOT, '.docs-'))
-  const { npm_lifecycle_event: _script, ...env } = process.env
+  // A test that a page shows runs as anywhere, and not as part of this one.
+  const { npm_lifecycle_event: _script, NODE_TEST_CONTEXT: _test, ...env } = process.env
   const path = [join(ROOT, 'node_modules/.bin'), process.env.PATH].join(delimiter)
   return { folder, env: { ...env, PATH: path, RESONATE_URL: url }, background: [] }
 }

@@ -9,7 +9,15 @@ export default defineConfig({
   title: 'Resonate',
   description: 'Durable functions that survive crashes, and groups of workers that scale by starting more of them.',
   cleanUrls: true,
+  // A page may say where a server on the reader's own machine answers.
+  ignoreDeadLinks: 'localhostLinks',
+  head: [['link', { rel: 'icon', type: 'image/svg+xml', href: '/icon.svg' }]],
   themeConfig: {
+    nav: sidebar.map(({ text, items }) => ({
+      text,
+      link: items[0]?.link ?? '/',
+      activeMatch: `^(${items.map(({ link }) => link).join('|')})$`,
+    })),
     sidebar: sidebar.map(({ text, items }) => ({ text, items: [...items] })),
     search: { provider: 'local' },
     outline: [2, 3],
