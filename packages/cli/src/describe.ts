@@ -2,10 +2,12 @@
 
 import type { PromiseRecord, PromiseState, ScheduleRecord, Tags, TaskRecord } from '@resonatehq/protocol'
 import { formatDuration } from './duration.ts'
-import { recordText, shorten, tableText } from './output.ts'
+import { recordText, tableText } from './output.ts'
 import { type Call, callOf, valueText } from './values.ts'
+import { shorten } from './width.ts'
 
-const CELL_LENGTH_MAX = 48
+/** In columns. */
+const CELL_WIDTH_MAX = 48
 
 export const STATE_WORDS: Readonly<Record<PromiseState, string>> = {
   pending: 'pending',
@@ -40,10 +42,10 @@ export function promisesText(promises: readonly PromiseRecord[], now: number): s
   const rows = promises.map((promise) => [
     promise.id,
     STATE_WORDS[promise.state],
-    shorten(callOf(promise)?.func ?? '', CELL_LENGTH_MAX),
+    shorten(callOf(promise)?.func ?? '', CELL_WIDTH_MAX),
     instantText(promise.createdAt, now),
     elapsedText(promise, now),
-    shorten(valueText(promise.value), CELL_LENGTH_MAX),
+    shorten(valueText(promise.value), CELL_WIDTH_MAX),
   ])
   return tableText(['ID', 'STATE', 'FUNCTION', 'CREATED', 'TOOK', 'VALUE'], rows)
 }

@@ -2,6 +2,7 @@
 // one of these lines.
 
 import type { Command, Help } from 'commander'
+import { printable } from './output.ts'
 
 const WIDTH = 100
 const INDENT = 6
@@ -20,6 +21,13 @@ export function inTwoLines(command: Command): Command {
 /** For `addHelpText('after', …)`. */
 export function example(...lines: readonly string[]): string {
   return ['', lines.length === 1 ? 'Example:' : 'Examples:', ...lines.map((line) => `  $ ${line}`)].join('\n')
+}
+
+/** A word as a shell reads it back, whatever is in it. */
+export function quoted(word: string): string {
+  if (/^[\w./:@%+,-]+$/.test(word)) return word
+  if (printable(word) === word) return `'${word.replaceAll("'", "'\\''")}'`
+  return `$'${printable(word.replaceAll(/[\\']/g, '\\$&'))}'`
 }
 
 /** How this program is started where it runs: by its name, or through npm from a checkout. */

@@ -3,6 +3,7 @@
 // `resonate` prints it. Nothing from a server reaches a terminal with its control characters alive.
 
 import type { Io } from './io.ts'
+import { pad, widthOf } from './width.ts'
 
 export interface Output {
   /** stdout carries JSON. */
@@ -17,22 +18,36 @@ export function createOutput(io: Io, options: { json: boolean }): Output {
   const json = options.json || !io.stdout.isTTY
   return {
     json,
-    data: (data, text) => io.stdout.write(`${json ? JSON.stringify(data, null, 2) : text()}\n`),
-    note: (text) => io.stderr.write(`${text}\n`),
+    data: (data, text) => io.stdout.write(`${json ? jsonText(data, 2) : text()}\n`),
+    note: (text) => io.stderr.write(`${printableLines(text)}\n`),
   }
 }
 
+/** What steers a terminal, and what makes it show the text after it in another order or on another line. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not reach a terminal
-const CONTROL = /[\u0000-\u001f\u007f-\u009f]/g
+const CONTROL = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g
 
-/** The text with control characters written out, so that an id or a value cannot steer the terminal. */
+/** The text with control characters written out, as a shell's `$'…'` has them: no id and no value can steer the terminal. */
 export function printable(text: string): string {
-  return text.replace(CONTROL, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`)
+  return text.replace(CONTROL, (char) => (char < '\u0080' ? `\\x${hex(char, 2)}` : unicodeEscape(char)))
 }
 
-/** Longer text ends in `…`. */
-export function shorten(text: string, length: number): string {
-  return text.length <= length ? text : `${text.slice(0, length - 1)}…`
+/** The same for text whose lines are meant. */
+export function printableLines(text: string): string {
+  return text.split('\n').map(printable).join('\n')
+}
+
+/** JSON that says the same without a control character in it but the ends of its own lines. */
+export function jsonText(data: unknown, indent?: number): string {
+  return JSON.stringify(data, null, indent).replace(CONTROL, (char) => (char === '\n' ? char : unicodeEscape(char)))
+}
+
+function unicodeEscape(char: string): string {
+  return `\\u${hex(char, 4)}`
+}
+
+function hex(char: string, digits: number): string {
+  return char.charCodeAt(0).toString(16).padStart(digits, '0')
 }
 
 /** A title and its fields, one a line. Fields without a value are left out. */
@@ -49,11 +64,11 @@ export function recordText(
 /** Columns under headings, as wide as they need to be. */
 export function tableText(headings: readonly string[], rows: readonly (readonly string[])[]): string {
   const lines = [headings, ...rows.map((row) => row.map(printable))]
-  const widths = headings.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)))
+  const widths = headings.map((_, column) => Math.max(...lines.map((line) => widthOf(line[column] ?? ''))))
   return lines
     .map((line) =>
       line
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .map((cell, column) => pad(cell, widths[column] ?? 0))
         .join('  ')
         .trimEnd(),
     )

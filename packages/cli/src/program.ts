@@ -18,6 +18,7 @@ import { workersCommand } from './commands/workers.ts'
 import { EXIT, type ExitCode, Failure } from './exit.ts'
 import { example } from './help.ts'
 import type { Io } from './io.ts'
+import { printable, printableLines } from './output.ts'
 import { withClientOptions } from './session.ts'
 
 const COMMANDS = [
@@ -62,17 +63,23 @@ export function allCommands(command: Command): Command[] {
   return [command, ...command.commands.flatMap(allCommands)]
 }
 
+const DASH_HINT = '(what begins with a dash and is no option goes behind --, as in: promises get -- -x)\n'
+
 /** Keeps commander from writing to, or ending, the process. */
 function confine(command: Command, io: Io): void {
   command
     .exitOverride()
-    .configureOutput({ writeOut: (text) => io.stdout.write(text), writeErr: (text) => io.stderr.write(text) })
+    .configureOutput({
+      writeOut: (text) => io.stdout.write(text),
+      writeErr: (text) => io.stderr.write(printableLines(text)),
+      outputError: (text, write) => write(text.startsWith('error: unknown option') ? text + DASH_HINT : text),
+    })
     .showHelpAfterError('(--help shows the usage and an example)')
 }
 
 function conclude(fault: unknown, io: Io): ExitCode {
   if (fault instanceof Failure) {
-    for (const line of fault.message.split('\n')) io.stderr.write(`${fault.label}: ${line}\n`)
+    for (const line of fault.message.split('\n')) io.stderr.write(`${fault.label}: ${printable(line)}\n`)
     return fault.code
   }
   if (fault instanceof CommanderError) {

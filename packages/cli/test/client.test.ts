@@ -138,6 +138,12 @@ test('a refusal is the server’s own words and its status, on stderr', async ()
   assert.deepEqual(world.printed, { stdout: '', stderr: 'Error: Promise not found (404)\n' })
 })
 
+test('what a server says steers the terminal no more than what it keeps', async () => {
+  const world = createWorld({ answer: () => ({ status: 404, data: 'no \u001b[31ma' }) })
+  await world.run('promises', 'get', 'a')
+  assert.equal(world.printed.stderr, 'Error: no \\x1b[31ma (404)\n')
+})
+
 test('a missing token says how to give one', async () => {
   const world = createWorld({ answer: () => ({ status: 401, data: 'Unauthorized' }) })
   assert.equal(await world.run('promises', 'get', 'a'), 1)

@@ -108,6 +108,17 @@ test('help that is asked for by its command exits 0, and is what --help says', a
   }
 })
 
+test('an id that begins with a dash is taken for an option, and the message says what to do', async () => {
+  const world = createWorld()
+  assert.equal(await world.run('promises', 'get', '-x'), 2)
+  assert.match(
+    world.printed.stderr,
+    /unknown option '-x'\n\(what begins with a dash .* goes behind --, as in: .* -- -x\)/,
+  )
+  await world.run('promises', 'get', '--', '-x')
+  assert.deepEqual(world.last().data, { id: '-x' })
+})
+
 test('no command at all is wrong usage, and shows the help', async () => {
   const world = createWorld()
   assert.equal(await world.run(), 2)

@@ -52,6 +52,18 @@ test('a delay holds the call back and moves its deadline', async () => {
   assert.equal(tags['resonate:delay'], String(START + 300_000))
 })
 
+test('the line to follow it by can be copied, whatever the id', async () => {
+  for (const [id, line] of [
+    ["it's mine", "tree 'it'\\''s mine'"],
+    ['-42', 'tree -- -42'],
+    ['a\u001b[31m\nb', "tree $'a\\x1b[31m\\x0ab'"],
+  ] as const) {
+    const world = createWorld({ tty: true, answer: created })
+    await world.run('invoke', '-f', 'greet', '--', id)
+    assert.equal(world.printed.stderr, `\nFollow it with: resonate ${line}\n`)
+  }
+})
+
 test('people read the promise, and how to follow it where they are', async () => {
   const world = createWorld({ tty: true, answer: created })
   await world.run('invoke', 'a', '-f', 'greet')

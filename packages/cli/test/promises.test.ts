@@ -20,6 +20,13 @@ test('--json prints the same on a terminal', async () => {
   assert.equal(world.printed.stdout, `${JSON.stringify(one, null, 2)}\n`)
 })
 
+test('JSON on a terminal steers it no more than a table does', async () => {
+  const world = answering({ promise: promise('a\u009b31m') }, true)
+  await world.run('promises', 'get', 'a', '--json')
+  assert.ok(!world.printed.stdout.includes('\u009b'))
+  assert.equal(JSON.parse(world.printed.stdout).promise.id, 'a\u009b31m')
+})
+
 test('people read a promise with its values decoded', async () => {
   const world = answering(
     {
@@ -93,6 +100,9 @@ test('settling what was settled otherwise succeeds, and says so', async () => {
   const world = answering({ promise: promise('a', { state: 'rejected' }) })
   assert.equal(await world.run('promises', 'resolve', 'a'), 0)
   assert.equal(world.printed.stderr, 'Note: a was rejected already and stays so.\n')
+  const late = answering({ promise: promise('a', { state: 'rejected_timedout' }) })
+  await late.run('promises', 'resolve', 'a')
+  assert.equal(late.printed.stderr, 'Note: a timed out already and stays so.\n')
 })
 
 test('search sends only what was asked for', async () => {
@@ -119,7 +129,13 @@ test('people read a table of promises, and where the next page starts', async ()
       '',
     ].join('\n'),
   )
-  assert.equal(world.printed.stderr, "There is more: --cursor 'after-b'\n")
+  assert.equal(world.printed.stderr, 'There is more: --cursor after-b\n')
+})
+
+test('a cursor can be copied, whatever the id is that it names', async () => {
+  const world = answering({ promises: [promise('a')], cursor: "after.it's" }, true)
+  await world.run('promises', 'search')
+  assert.equal(world.printed.stderr, "There is more: --cursor 'after.it'\\''s'\n")
 })
 
 test('an empty search is a sentence for people and an empty list for programs', async () => {

@@ -1,11 +1,14 @@
 // Durations, values and tables: what people type and read.
 
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { test } from 'node:test'
 import { instantText } from '../src/describe.ts'
 import { formatDuration, parseDuration } from '../src/duration.ts'
-import { printable, recordText, shorten, tableText } from '../src/output.ts'
+import { quoted } from '../src/help.ts'
+import { jsonText, printable, printableLines, recordText, tableText } from '../src/output.ts'
 import { callOf, decodeValue, encodeValue, readValue, valueText } from '../src/values.ts'
+import { shorten, widthOf } from '../src/width.ts'
 import { promise } from './records.ts'
 import { base64, START } from './world.ts'
 
@@ -75,9 +78,53 @@ test('a param that names a function is a call, and nothing else is', () => {
 })
 
 test('control characters never reach the terminal', () => {
-  assert.equal(printable('a\u001b[31mb\nc\u009b'), 'a\\x1b[31mb\\x0ac\\x9b')
+  assert.equal(printable('a\u001b[31mb\nc\u009b'), 'a\\x1b[31mb\\x0ac\\u009b')
   const text = recordText('\u001b', [['a', '\u001b']]) + tableText(['A'], [['\u001b']])
   assert.ok(!text.includes('\u001b'))
+})
+
+test('what turns text around, or breaks its line, does not reach the terminal either', () => {
+  assert.equal(printable('a\u202eb\u2028c\u2066'), 'a\\u202eb\\u2028c\\u2066')
+  assert.equal(printableLines('a\nb\u001b'), 'a\nb\\x1b')
+})
+
+test('JSON has no control character but the ends of its lines, and says the same', () => {
+  const value = { a: 'x\u009b31m\u007f\u202e\u001b', b: ['日本'] }
+  for (const text of [jsonText(value), jsonText(value, 2)]) {
+    assert.equal(text, printableLines(text))
+    assert.deepEqual(JSON.parse(text), value)
+  }
+})
+
+test('a word is quoted so that a shell reads it back', () => {
+  assert.equal(quoted('order-42:0'), 'order-42:0')
+  assert.equal(quoted('order 42'), "'order 42'")
+  assert.equal(quoted("it's"), "'it'\\''s'")
+  assert.equal(quoted(''), "''")
+  assert.equal(quoted("a\n\u001b'\\"), "$'a\\x0a\\x1b\\'\\\\'")
+  const odd = ['$HOME', '`x`', '日本', '!', "a\n\u001b[31m'\\\t\u0085\u202e"]
+  const { stdout } = spawnSync('bash', ['-c', `printf '%s\\0' ${odd.map(quoted).join(' ')}`], {
+    encoding: 'utf8',
+    env: { LC_ALL: 'C.UTF-8' },
+  })
+  assert.deepEqual(stdout.split('\0').slice(0, -1), odd)
+})
+
+test('characters of East Asia and emoji are two columns wide, marks none', () => {
+  const widths = { abc: 3, 日本: 4, '🙂': 2, '👩‍👩‍👧': 2, é: 1, 'e\u0301': 1, '└── ': 4, '…': 1, 한글: 4, ｶﾅ: 2, Ａ: 2 }
+  for (const [text, width] of Object.entries(widths)) assert.equal(widthOf(text), width, text)
+})
+
+test('columns stand under each other, whatever characters are in them', () => {
+  const lines = tableText(
+    ['ID', 'STATE'],
+    [
+      ['日本語', 'a'],
+      ['🙂', 'b'],
+      ['order', 'c'],
+    ],
+  ).split('\n')
+  assert.deepEqual(lines, ['ID      STATE', '日本語  a', '🙂      b', 'order   c'])
 })
 
 test('a table is as wide as its widest cells, without trailing blanks', () => {
@@ -96,4 +143,10 @@ test('a table is as wide as its widest cells, without trailing blanks', () => {
 test('long cells are cut', () => {
   assert.equal(shorten('abcdef', 4), 'abc…')
   assert.equal(shorten('abcd', 4), 'abcd')
+})
+
+test('a cell is cut between characters, at the width that there is', () => {
+  assert.equal(shorten('日本語の', 6), '日本…')
+  assert.equal(shorten('a🙂🙂', 4), 'a🙂…')
+  assert.equal(shorten('👩‍👩‍👧👩‍👩‍👧', 3), '👩‍👩‍👧…')
 })

@@ -4,6 +4,7 @@ import { Command } from 'commander'
 import { example } from '../help.ts'
 import type { Io } from '../io.ts'
 import { printable } from '../output.ts'
+import { given } from '../pages.ts'
 import { openSession, withClientOptions } from '../session.ts'
 
 export function backupCommand(io: Io): Command {
@@ -13,7 +14,7 @@ export function backupCommand(io: Io): Command {
     .addHelpText('after', example('resonate backup', 'resonate backup before-upgrade.db'))
     .action(async (name: string | undefined, _options: unknown, command: Command) => {
       const session = openSession(io, command)
-      const answer = await session.ask('backup.create', name === undefined ? {} : { name })
+      const answer = await session.ask('backup.create', given({ name }))
       session.out.data(answer, () => `${printable(String(answer.path))}  ${answer.bytes} bytes`)
     })
 }

@@ -5,12 +5,14 @@ import { Command } from 'commander'
 import { formatDuration } from '../duration.ts'
 import { example } from '../help.ts'
 import type { Io } from '../io.ts'
-import { shorten, tableText } from '../output.ts'
+import { tableText } from '../output.ts'
+import { allPages } from '../pages.ts'
 import { openSession, type Session, withClientOptions } from '../session.ts'
 import { isFleet } from '../wait.ts'
+import { shorten } from '../width.ts'
 
 const PAGE = 1000
-const NAME_LENGTH_MAX = 40
+const NAME_WIDTH_MAX = 40
 
 export function groupsCommand(io: Io): Command {
   return withClientOptions(new Command('groups'))
@@ -25,20 +27,16 @@ export function groupsCommand(io: Io): Command {
 
 /** All of them, by name. */
 export async function loadGroups(session: Session): Promise<GroupRecord[]> {
-  const groups: GroupRecord[] = []
-  let cursor: string | undefined
-  do {
-    const page = await session.ask('group.search', { limit: PAGE, ...(cursor === undefined ? {} : { cursor }) })
-    groups.push(...page.groups.filter(isFleet))
-    cursor = page.cursor
-  } while (cursor !== undefined)
-  return groups
+  const found: GroupRecord[] = []
+  for await (const { groups } of allPages(session, 'group.search', { limit: PAGE }))
+    found.push(...groups.filter(isFleet))
+  return found
 }
 
 export function groupsText(groups: readonly GroupRecord[], now: number): string {
   if (groups.length === 0) return 'No groups: no worker is connected, and no task is under way.'
   const rows = groups.map(({ group, workers, workersDesired, ready, oldestReadyAt, tasks }) => [
-    shorten(group, NAME_LENGTH_MAX),
+    shorten(group, NAME_WIDTH_MAX),
     String(workers),
     String(workersDesired),
     String(ready),

@@ -7,7 +7,7 @@ import { collect, durationOption, integer, jsonArray, target } from '../argument
 import { promiseText } from '../describe.ts'
 import { formatDuration } from '../duration.ts'
 import { EXIT, Failure } from '../exit.ts'
-import { example, programName } from '../help.ts'
+import { example, programName, quoted } from '../help.ts'
 import type { Io } from '../io.ts'
 import { printable } from '../output.ts'
 import { openSession, type Session, withClientOptions } from '../session.ts'
@@ -50,7 +50,7 @@ export function invokeCommand(io: Io): Command {
       if (options.wait) await waitAndPrint(session, promise)
       else {
         session.out.data({ promise }, () => promiseText(promise, io.now()))
-        if (!session.out.json) session.out.note(`\nFollow it with: ${programName(io.env)} tree ${id}`)
+        if (!session.out.json) session.out.note(`\nFollow it with: ${programName(io.env)} tree ${idArgument(id)}`)
       }
     })
 }
@@ -71,6 +71,11 @@ async function invoke(session: Session, id: string, options: InvokeOptions): Pro
     )
   }
   return promise
+}
+
+/** An id that begins with a dash would be taken for an option. */
+function idArgument(id: string): string {
+  return id.startsWith('-') ? `-- ${quoted(id)}` : quoted(id)
 }
 
 /** The tags of a call that is the root of its own tree. */

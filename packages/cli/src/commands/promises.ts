@@ -2,11 +2,12 @@
 
 import type { PromiseRecord, PromiseState, Settlement, Tags } from '@resonatehq/protocol'
 import { Command } from 'commander'
-import { duration, integer, promiseState, tags, target } from '../arguments.ts'
-import { promisesText, promiseText } from '../describe.ts'
+import { duration, promiseState, tags, target } from '../arguments.ts'
+import { promisesText, promiseText, STATE_WORDS } from '../describe.ts'
 import { example } from '../help.ts'
 import type { Io } from '../io.ts'
 import { printable } from '../output.ts'
+import { given, noteMore, type PageOptions, withPageOptions } from '../pages.ts'
 import { openSession, type Session, withClientOptions } from '../session.ts'
 import { optionValue } from '../values.ts'
 
@@ -74,30 +75,21 @@ function settle(io: Io, name: string, state: Settlement, sample: string): Comman
     })
 }
 
-interface SearchOptions {
+interface SearchOptions extends PageOptions {
   readonly state?: PromiseState
   readonly tags?: Tags
-  readonly limit: number
-  readonly cursor?: string
 }
 
 function search(io: Io): Command {
-  return withClientOptions(new Command('search'))
+  const command = withClientOptions(new Command('search'))
     .description('list promises, in the order of their ids')
     .option('--state <state>', 'only those in this state', promiseState)
     .option('--tags <json>', 'only those with all of these tags, as a JSON object of strings', tags)
-    .option('--limit <n>', 'at most so many', integer(1, 1000), 100)
-    .option('--cursor <cursor>', 'go on where the last page ended')
+  return withPageOptions(command, 100)
     .addHelpText('after', example('resonate promises search --state pending --limit 20'))
-    .action(async (_options: unknown, command: Command) => {
+    .action(async ({ state, tags, limit, cursor }: SearchOptions) => {
       const session = openSession(io, command)
-      const { state, tags, limit, cursor } = command.opts<SearchOptions>()
-      const answer = await session.ask('promise.search', {
-        limit,
-        ...(state === undefined ? {} : { state }),
-        ...(tags === undefined ? {} : { tags }),
-        ...(cursor === undefined ? {} : { cursor }),
-      })
+      const answer = await session.ask('promise.search', given({ state, tags, limit, cursor }))
       session.out.data(answer, () => promisesText(answer.promises, io.now()))
       noteMore(session, answer.cursor)
     })
@@ -131,12 +123,11 @@ function show(session: Session, answer: { promise: PromiseRecord }): void {
   session.out.data(answer, () => promiseText(answer.promise, session.io.now()))
 }
 
-/** Asking again for what was asked before is no error; being too late to decide is worth a word. */
-function noteSettledBefore(session: Session, promise: PromiseRecord): void {
-  session.out.note(`Note: ${printable(promise.id)} was ${promise.state} already and stays so.`)
+function settledText(state: PromiseState): string {
+  return state === 'rejected_timedout' ? 'timed out' : `was ${STATE_WORDS[state]}`
 }
 
-/** Says where the next page starts. Programs find the cursor in the answer. */
-export function noteMore(session: Session, cursor: string | undefined): void {
-  if (cursor !== undefined && !session.out.json) session.out.note(`There is more: --cursor '${printable(cursor)}'`)
+/** Asking again for what was asked before is no error; being too late to decide is worth a word. */
+function noteSettledBefore(session: Session, promise: PromiseRecord): void {
+  session.out.note(`Note: ${printable(promise.id)} ${settledText(promise.state)} already and stays so.`)
 }

@@ -7,6 +7,7 @@ import { instantText } from '../describe.ts'
 import { example } from '../help.ts'
 import type { Io } from '../io.ts'
 import { tableText } from '../output.ts'
+import { allPages, given } from '../pages.ts'
 import { openSession, type Session, withClientOptions } from '../session.ts'
 
 /** The oldest that are shown. */
@@ -41,17 +42,12 @@ export function retentionCommand(io: Io): Command {
 
 async function look(session: Session, ageMs: number | undefined): Promise<Found> {
   let found: Found = { count: 0, examined: 0, oldest: [] }
-  for (let cursor: string | undefined, isFirst = true; isFirst || cursor !== undefined; isFirst = false) {
-    const answer = await session.ask('retention.preview', {
-      ...(ageMs === undefined ? {} : { ageMs }),
-      ...(cursor === undefined ? {} : { cursor }),
-    })
+  for await (const { promises, examined } of allPages(session, 'retention.preview', given({ ageMs }))) {
     found = {
-      count: found.count + answer.promises.length,
-      examined: found.examined + answer.examined,
-      oldest: [...found.oldest, ...answer.promises].slice(0, SHOWN_MAX),
+      count: found.count + promises.length,
+      examined: found.examined + examined,
+      oldest: [...found.oldest, ...promises].slice(0, SHOWN_MAX),
     }
-    cursor = answer.cursor
   }
   return found
 }

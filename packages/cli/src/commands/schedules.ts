@@ -2,14 +2,14 @@
 
 import type { ScheduleRecord, Tags } from '@resonatehq/protocol'
 import { Command } from 'commander'
-import { duration, integer, tags } from '../arguments.ts'
+import { duration, tags } from '../arguments.ts'
 import { schedulesText, scheduleText } from '../describe.ts'
 import { example } from '../help.ts'
 import type { Io } from '../io.ts'
 import { printable } from '../output.ts'
+import { given, noteMore, type PageOptions, withPageOptions } from '../pages.ts'
 import { openSession, type Session, withClientOptions } from '../session.ts'
 import { optionValue } from '../values.ts'
-import { noteMore } from './promises.ts'
 
 export function schedulesCommand(io: Io): Command {
   return withClientOptions(new Command('schedules'))
@@ -87,27 +87,19 @@ function remove(io: Io): Command {
     })
 }
 
-interface SearchOptions {
+interface SearchOptions extends PageOptions {
   readonly tags?: Tags
-  readonly limit: number
-  readonly cursor?: string
 }
 
 function search(io: Io): Command {
-  return withClientOptions(new Command('search'))
+  const command = withClientOptions(new Command('search'))
     .description('list schedules, in the order of their ids')
     .option('--tags <json>', 'only those whose promise tags include all of these, as a JSON object of strings', tags)
-    .option('--limit <n>', 'at most so many', integer(1, 1000), 10)
-    .option('--cursor <cursor>', 'go on where the last page ended')
+  return withPageOptions(command, 10)
     .addHelpText('after', example('resonate schedules search --limit 50'))
-    .action(async (options: SearchOptions, command: Command) => {
+    .action(async ({ tags, limit, cursor }: SearchOptions) => {
       const session = openSession(io, command)
-      const { tags, limit, cursor } = options
-      const answer = await session.ask('schedule.search', {
-        limit,
-        ...(tags === undefined ? {} : { tags }),
-        ...(cursor === undefined ? {} : { cursor }),
-      })
+      const answer = await session.ask('schedule.search', given({ tags, limit, cursor }))
       session.out.data(answer, () => schedulesText(answer.schedules, io.now()))
       noteMore(session, answer.cursor)
     })

@@ -4,7 +4,7 @@
 import type { Addresses, Config, Logger, Setting } from '@resonatehq/server'
 import { Command, Option } from 'commander'
 import { EXIT, fatal } from '../exit.ts'
-import { example, inTwoLines, programName } from '../help.ts'
+import { example, inTwoLines, programName, quoted } from '../help.ts'
 import type { Io } from '../io.ts'
 
 const CONFIG_FILE = 'resonate.toml'
@@ -170,9 +170,4 @@ export function welcome(io: Io, { url, metricsUrl }: Addresses, database: string
     '',
   ]
   return `${lines.join('\n')}\n`
-}
-
-/** As a shell reads it back. */
-function quoted(path: string): string {
-  return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`
 }

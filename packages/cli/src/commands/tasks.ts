@@ -19,9 +19,9 @@ import { Failure } from '../exit.ts'
 import { example } from '../help.ts'
 import type { Io } from '../io.ts'
 import { printable } from '../output.ts'
+import { given, noteMore, type PageOptions, withPageOptions } from '../pages.ts'
 import { failUnreachable, openSession, type Session, withClientOptions } from '../session.ts'
 import { optionValue } from '../values.ts'
-import { noteMore } from './promises.ts'
 
 export function tasksCommand(io: Io): Command {
   return withClientOptions(new Command('tasks'))
@@ -43,10 +43,18 @@ export function tasksCommand(io: Io): Command {
 
 const version = integer(0)
 
+/** A command about one task, which is called by its promise. */
+function ofTask(name: string, meaning: string): Command {
+  return withClientOptions(new Command(name)).description(meaning).argument('<id>', 'the id of its promise')
+}
+
+/** One that only its holder may give: it says at which version it holds the task. */
+function ofHeldTask(name: string, meaning: string): Command {
+  return ofTask(name, meaning).requiredOption('--version <n>', 'the version it is held at', version)
+}
+
 function get(io: Io): Command {
-  return withClientOptions(new Command('get'))
-    .description('show a task')
-    .argument('<id>', 'the id of its promise')
+  return ofTask('get', 'show a task')
     .addHelpText('after', example('resonate tasks get order-42'))
     .action(async (id: string, _options: unknown, command: Command) => {
       const session = openSession(io, command)
@@ -55,50 +63,38 @@ function get(io: Io): Command {
     })
 }
 
-interface SearchOptions {
+interface SearchOptions extends PageOptions {
   readonly state?: TaskState
-  readonly limit: number
-  readonly cursor?: string
 }
 
 function search(io: Io): Command {
-  return withClientOptions(new Command('search'))
+  const command = withClientOptions(new Command('search'))
     .description('list tasks, in the order of their ids')
     .option('--state <state>', 'only those in this state', taskState)
-    .option('--limit <n>', 'at most so many', integer(1, 1000), 100)
-    .option('--cursor <cursor>', 'go on where the last page ended')
+  return withPageOptions(command, 100)
     .addHelpText('after', example('resonate tasks search --state acquired'))
-    .action(async (options: SearchOptions, command: Command) => {
+    .action(async ({ state, limit, cursor }: SearchOptions) => {
       const session = openSession(io, command)
-      const { state, limit, cursor } = options
-      const answer = await session.ask('task.search', {
-        limit,
-        ...(state === undefined ? {} : { state }),
-        ...(cursor === undefined ? {} : { cursor }),
-      })
+      const answer = await session.ask('task.search', given({ state, limit, cursor }))
       session.out.data(answer, () => tasksText(answer.tasks))
       noteMore(session, answer.cursor)
     })
 }
 
 function halt(io: Io): Command {
-  return withClientOptions(new Command('halt'))
-    .description('keep a task from being handed out until it is continued')
-    .argument('<id>', 'the id of its promise')
+  return ofTask('halt', 'keep a task from being handed out until it is continued')
     .option('--reason <text>', 'why: told to whoever asks what it waits for, with who halted it')
     .addHelpText('after', example("resonate tasks halt order-42 --reason 'wrong price list'"))
     .action(async (id: string, { reason }: { reason?: string }, command: Command) => {
       const session = openSession(io, command)
       const by = clip(io.who(), HALT_BY_BYTES_MAX)
-      const answer = await session.ask('task.halt', { id, by, ...(reason === undefined ? {} : { reason }) })
+      const answer = await session.ask('task.halt', given({ id, by, reason }))
       session.out.data(answer, () => `${printable(id)} halted`)
     })
 }
 
 function continueHalted(io: Io): Command {
-  return withClientOptions(new Command('continue'))
-    .description('let a halted task be handed out again')
-    .argument('<id>', 'the id of its promise')
+  return ofTask('continue', 'let a halted task be handed out again')
     .addHelpText('after', example('resonate tasks continue order-42'))
     .action(async (id: string, _options: unknown, command: Command) => {
       const session = openSession(io, command)
@@ -143,10 +139,8 @@ function create(io: Io): Command {
 }
 
 function claim(io: Io): Command {
-  return withClientOptions(new Command('claim'))
+  return ofTask('claim', 'take a pending task under a lease')
     .alias('acquire')
-    .description('take a pending task under a lease')
-    .argument('<id>', 'the id of its promise')
     .requiredOption('--version <n>', 'the version it is pending at', version)
     .requiredOption('--pid <pid>', 'who takes it')
     .requiredOption('--ttl <duration>', 'how long the lease lasts without a heartbeat', positiveDuration)
@@ -159,10 +153,7 @@ function claim(io: Io): Command {
 }
 
 function release(io: Io): Command {
-  return withClientOptions(new Command('release'))
-    .description('give a task back for others to take')
-    .argument('<id>', 'the id of its promise')
-    .requiredOption('--version <n>', 'the version it is held at', version)
+  return ofHeldTask('release', 'give a task back for others to take')
     .addHelpText('after', example('resonate tasks release order-42 --version 1'))
     .action(async (id: string, options: { version: number }, command: Command) => {
       const session = openSession(io, command)
@@ -199,10 +190,7 @@ interface ActionOptions<A> {
 }
 
 function fence(io: Io): Command {
-  return withClientOptions(new Command('fence'))
-    .description('create or settle a promise on condition that the task is still held')
-    .argument('<id>', 'the id of the promise whose task is held')
-    .requiredOption('--version <n>', 'the version it is held at', version)
+  return ofHeldTask('fence', 'create or settle a promise on condition that the task is still held')
     .requiredOption('--action <json>', 'a promise.create or promise.settle, as {"kind", "data"}', jsonObject)
     .addHelpText(
       'after',
@@ -222,10 +210,7 @@ function fence(io: Io): Command {
 }
 
 function suspend(io: Io): Command {
-  return withClientOptions(new Command('suspend'))
-    .description('put a task to sleep until one of the awaited promises settles')
-    .argument('<id>', 'the id of its promise')
-    .requiredOption('--version <n>', 'the version it is held at', version)
+  return ofHeldTask('suspend', 'put a task to sleep until one of the awaited promises settles')
     .requiredOption('--actions <json>', 'promise.register_callback actions, as a JSON array', jsonArray)
     .addHelpText(
       'after',
@@ -249,11 +234,8 @@ function suspend(io: Io): Command {
 }
 
 function complete(io: Io): Command {
-  return withClientOptions(new Command('complete'))
+  return ofHeldTask('complete', 'settle the promise of a task that is held')
     .alias('fulfill')
-    .description('settle the promise of a task that is held')
-    .argument('<id>', 'the id of its promise')
-    .requiredOption('--version <n>', 'the version it is held at', version)
     .requiredOption('--action <json>', 'a promise.settle of the same id, as {"kind", "data"}', jsonObject)
     .addHelpText(
       'after',

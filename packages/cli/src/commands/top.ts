@@ -7,9 +7,10 @@ import { durationOption, positiveDuration } from '../arguments.ts'
 import { Failure } from '../exit.ts'
 import { example } from '../help.ts'
 import { type Io, pause } from '../io.ts'
-import { shorten } from '../output.ts'
+import { jsonText } from '../output.ts'
 import { openSession, type Session, withClientOptions } from '../session.ts'
 import { isFleet } from '../wait.ts'
+import { shorten } from '../width.ts'
 import { groupsText, loadGroups } from './groups.ts'
 import { workersText } from './workers.ts'
 
@@ -76,7 +77,7 @@ async function look(session: Session): Promise<Sight> {
 const HOME = '\x1b[H\x1b[J'
 
 function show({ io, out, client }: Session, sight: Sight, { isLive }: { isLive: boolean }): void {
-  if (out.json) return io.stdout.write(`${JSON.stringify(sight)}\n`)
+  if (out.json) return io.stdout.write(`${jsonText(sight)}\n`)
   if (!isLive) return io.stdout.write(`${sightText(sight, client.url, ONCE_ROWS)}\n`)
   // One line more than there are, or longer than they are, and the picture would begin above the screen.
   const { rows, columns } = io.stdout.size()

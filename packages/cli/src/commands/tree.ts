@@ -7,6 +7,7 @@ import { elapsedText, STATE_WORDS, stateIcon } from '../describe.ts'
 import { example } from '../help.ts'
 import type { Io } from '../io.ts'
 import { printable } from '../output.ts'
+import { allPages } from '../pages.ts'
 import { openSession, type Session, withClientOptions } from '../session.ts'
 import { callOf } from '../values.ts'
 
@@ -30,16 +31,8 @@ async function load(session: Session, id: string): Promise<Tree> {
   const { promise } = await session.ask('promise.get', { id })
   const origin = promise.tags['resonate:origin'] ?? id
   const members: PromiseRecord[] = []
-  let cursor: string | undefined
-  do {
-    const page = await session.ask('promise.search', {
-      tags: { 'resonate:origin': origin },
-      limit: PAGE,
-      ...(cursor === undefined ? {} : { cursor }),
-    })
-    members.push(...page.promises)
-    cursor = page.cursor
-  } while (cursor !== undefined)
+  const ofTree = { tags: { 'resonate:origin': origin }, limit: PAGE }
+  for await (const { promises } of allPages(session, 'promise.search', ofTree)) members.push(...promises)
   return arrange(promise, members)
 }
 

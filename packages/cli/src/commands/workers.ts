@@ -5,12 +5,14 @@ import { Command } from 'commander'
 import { formatDuration } from '../duration.ts'
 import { example } from '../help.ts'
 import type { Io } from '../io.ts'
-import { shorten, tableText } from '../output.ts'
+import { tableText } from '../output.ts'
+import { allPages, given } from '../pages.ts'
 import { openSession, type Session, withClientOptions } from '../session.ts'
 import { isFleet } from '../wait.ts'
+import { shorten } from '../width.ts'
 
 const PAGE = 1000
-const CELL_LENGTH_MAX = 40
+const CELL_WIDTH_MAX = 40
 
 export function workersCommand(io: Io): Command {
   return withClientOptions(new Command('workers'))
@@ -26,32 +28,24 @@ export function workersCommand(io: Io): Command {
 
 /** All of them, in the order of group and pid. */
 export async function loadWorkers(session: Session, group?: string): Promise<WorkerRecord[]> {
-  const workers: WorkerRecord[] = []
-  let cursor: string | undefined
-  do {
-    const page = await session.ask('worker.search', {
-      limit: PAGE,
-      ...(group === undefined ? {} : { group }),
-      ...(cursor === undefined ? {} : { cursor }),
-    })
-    workers.push(...page.workers.filter((worker) => worker.group === group || isFleet(worker)))
-    cursor = page.cursor
-  } while (cursor !== undefined)
-  return workers
+  const found: WorkerRecord[] = []
+  for await (const { workers } of allPages(session, 'worker.search', given({ limit: PAGE, group })))
+    found.push(...workers.filter((worker) => worker.group === group || isFleet(worker)))
+  return found
 }
 
 export function workersText(workers: readonly WorkerRecord[], now: number): string {
   if (workers.length === 0) return 'No workers.'
   const rows = workers.map((worker) => [
-    shorten(worker.group, CELL_LENGTH_MAX),
-    shorten(worker.pid, CELL_LENGTH_MAX),
+    shorten(worker.group, CELL_WIDTH_MAX),
+    shorten(worker.pid, CELL_WIDTH_MAX),
     stateText(worker, now),
     worker.capacity === undefined ? String(worker.tasks) : `${worker.tasks} of ${worker.capacity}`,
     worker.heartbeatAt === undefined ? '' : `${formatDuration(now - worker.heartbeatAt)} ago`,
     worker.lagMs === undefined ? '' : formatDuration(worker.lagMs),
     worker.rssBytes === undefined ? '' : `${Math.round(worker.rssBytes / 1_048_576)} MiB`,
-    shorten([worker.info.sdk, worker.info.version].filter(Boolean).join(' '), CELL_LENGTH_MAX),
-    shorten(worker.info.host ?? '', CELL_LENGTH_MAX),
+    shorten([worker.info.sdk, worker.info.version].filter(Boolean).join(' '), CELL_WIDTH_MAX),
+    shorten(worker.info.host ?? '', CELL_WIDTH_MAX),
   ])
   return tableText(['GROUP', 'PID', 'STATE', 'TASKS', 'HEARTBEAT', 'LAG', 'MEMORY', 'SDK', 'HOST'], rows)
 }
