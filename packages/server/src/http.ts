@@ -24,6 +24,7 @@ import { idDenial, inOwnName, isAudited, kindDenial, requestDenial, timeDenial }
 import type { Audit } from './auth/audit.ts'
 import { type Caller, isDenial, type Verdict } from './auth/caller.ts'
 import { bearerOf, type Guard } from './auth/guard.ts'
+import type { Origins } from './auth/origins.ts'
 import { ruleLimitsOf } from './config/derived.ts'
 import type { Config } from './config/settings.ts'
 import type { Logger } from './log.ts'
@@ -57,8 +58,6 @@ export interface Http {
   handle(request: HttpRequest): HttpResponse | Promise<HttpResponse>
   /** The refusal of a body that was not read to its end: too large, or no room for it. `start` is what was read. */
   refuseBody(refusal: { status: 413 | 503; message: string; start: Uint8Array | string }): HttpResponse
-  /** What a browser must be told so that a page of this origin may read an answer. */
-  corsHeaders(origin: string | undefined): Readonly<Record<string, string>>
   /** Envelopes that are being decided. */
   readonly inFlight: number
 }
@@ -68,6 +67,7 @@ export interface HttpParts {
   /** Undefined while the server is starting. */
   readonly engine: () => Engine | undefined
   readonly guard: Guard
+  readonly origins: Origins
   readonly audit: Audit
   /** Absent: no traces are kept. */
   readonly tracing?: Tracing | undefined
@@ -127,7 +127,7 @@ interface Entry {
 type Undecided = Entry & { readonly request: Request }
 
 export function createHttp(parts: HttpParts): Http {
-  const { config, guard, platform, logger, metrics } = parts
+  const { config, guard, origins, platform, logger, metrics } = parts
   const limits = ruleLimitsOf(config)
   const legacySeen = new Set<string>()
   let inFlight = 0
@@ -136,12 +136,14 @@ export function createHttp(parts: HttpParts): Http {
   let readiness: Promise<HttpResponse> | undefined
 
   function handle(request: HttpRequest): HttpResponse | Promise<HttpResponse> {
-    const { method, path } = request
-    if (path === '/') return method === 'POST' ? answer(request).catch(failed(request)) : onlyBy(request, 'POST')
-    if (path === '/health') return isRead(method) ? health() : onlyBy(request, 'GET')
-    if (path === '/ready') return isRead(method) ? ready() : onlyBy(request, 'GET')
+    const { method, path, headers } = request
+    if (method === 'OPTIONS' && headers.origin !== undefined && origins.preflight)
+      return { status: 204, headers: origins.preflight, body: '' }
+    if (path === '/') return method === 'POST' ? answer(request).catch(failed(request)) : onlyBy(request, ['POST'])
+    if (path === '/health') return READ.includes(method) ? health() : onlyBy(request, READ)
+    if (path === '/ready') return READ.includes(method) ? ready() : onlyBy(request, READ)
     if (LEGACY.test(path)) return legacy(path)
-    if (isPollPath(path)) return onlyBy(request, 'GET')
+    if (isPollPath(path)) return onlyBy(request, ['GET'])
     const elsewhere = path === '/metrics' ? ' Metrics have a port of their own (observability.metrics_port).' : ''
     return errorOf(
       404,
@@ -151,6 +153,8 @@ export function createHttp(parts: HttpParts): Http {
 
   async function answer(request: HttpRequest): Promise<HttpResponse> {
     const startedAt = platform.ticks()
+    const denial = origins.denialOf(request.headers)
+    if (denial) return refuse(startedAt, denial.status, denial.message, salvageText(startOf(request.body)))
     const parsed = parseBody(request.body)
     if ('problem' in parsed) return refuse(startedAt, 400, parsed.problem, salvageText(startOf(request.body)))
     const token = tokenOf(request)
@@ -377,30 +381,9 @@ export function createHttp(parts: HttpParts): Http {
     return { status: 410, headers: headersOf(410), body: JSON.stringify({ error }) }
   }
 
-  function corsHeaders(origin: string | undefined): Readonly<Record<string, string>> {
-    const allowed = config['server.cors.allow_origins']
-    if (allowed.length === 0 || origin === undefined) return NO_HEADERS
-    if (allowed.includes('*')) return { 'access-control-allow-origin': '*' }
-    // The answer differs by origin even where it is not allowed, so a cache must know.
-    return allowed.includes(origin) ? { 'access-control-allow-origin': origin, vary: 'origin' } : { vary: 'origin' }
-  }
-
-  async function withCors(request: HttpRequest, origin: string): Promise<HttpResponse> {
-    const cors = corsHeaders(origin)
-    if (request.method === 'OPTIONS') return { status: 204, headers: { ...PREFLIGHT_HEADERS, ...cors }, body: '' }
-    const response = await handle(request)
-    return { ...response, headers: { ...response.headers, ...cors } }
-  }
-
-  const hasCors = config['server.cors.allow_origins'].length > 0
-
   return {
-    handle(request) {
-      const { origin } = request.headers
-      return hasCors && typeof origin === 'string' ? withCors(request, origin) : handle(request)
-    },
+    handle,
     refuseBody: ({ status, message, start }) => refuse(platform.ticks(), status, message, salvageText(startOf(start))),
-    corsHeaders,
     get inFlight() {
       return inFlight
     },
@@ -450,28 +433,19 @@ const NO_ROOM: Answer = {
   data: 'There is no room for an answer of this length now (limits.answer_size, limits.unread_bytes). Ask again, for less at a time.',
 }
 
-const NO_HEADERS: Readonly<Record<string, string>> = {}
+/** Methods that ask for what is there. */
+export const READ: readonly string[] = ['GET', 'HEAD']
 
-const PREFLIGHT_HEADERS: Readonly<Record<string, string>> = {
-  'access-control-allow-methods': 'GET, POST, OPTIONS',
-  'access-control-allow-headers': 'content-type, authorization',
-  'access-control-max-age': '86400',
-}
-
-function onlyBy(request: HttpRequest, method: string): HttpResponse {
-  const { status, headers, body } = errorOf(
-    405,
-    `${quote(request.path)} answers ${method} only, got ${quote(request.method)}`,
-  )
-  return { status, headers: { ...headers, allow: method === 'GET' ? 'GET, HEAD' : method }, body }
+export function onlyBy(
+  { path, method }: Pick<HttpRequest, 'path' | 'method'>,
+  allowed: readonly string[],
+): HttpResponse {
+  const { headers, ...rest } = errorOf(405, `${quote(path)} answers ${allowed[0]} only, got ${quote(method)}`)
+  return { ...rest, headers: { ...headers, allow: allowed.join(', ') } }
 }
 
 function tokenOf({ headers }: HttpRequest): string | undefined {
   return typeof headers.authorization === 'string' ? bearerOf(headers.authorization) : undefined
-}
-
-function isRead(method: string): boolean {
-  return method === 'GET' || method === 'HEAD'
 }
 
 function parseBody(body: Uint8Array | string): { body: unknown } | { problem: string } {

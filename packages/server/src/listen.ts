@@ -18,10 +18,11 @@ import type { AddressInfo, Socket } from 'node:net'
 import type { SecureContextOptions } from 'node:tls'
 import type { Platform } from '@resonatehq/engine'
 import { bearerOf } from './auth/guard.ts'
+import type { Origins } from './auth/origins.ts'
 import { schemeOf } from './config/derived.ts'
 import type { Config } from './config/settings.ts'
 import { POLL_HEADERS, type Poll, type Stream } from './dispatch/poll.ts'
-import { errorOf, type Http, type HttpResponse, isPollPath } from './http.ts'
+import { errorOf, type Http, type HttpResponse, isPollPath, onlyBy, READ } from './http.ts'
 import type { Logger } from './log.ts'
 
 export interface Listener {
@@ -37,12 +38,15 @@ export interface ListenParts {
   readonly config: Config
   readonly http: Http
   readonly poll: Poll
+  readonly origins: Origins
   readonly platform: Platform
   readonly logger: Logger
 }
 
 /** How long a client that was refused may go on sending, so that it reads why instead of a broken connection. */
 const LINGER_MS = 2_000
+
+const INTERNAL = errorOf(500, 'Internal error: see the log of the server')
 
 /** Turned-away connections are logged this often at most. */
 const DROP_LOG_MS = 10_000
@@ -52,8 +56,8 @@ export function createListener(parts: ListenParts): Listener {
   const bodyMax = config['limits.body_size']
   /** Requests of each open socket that were read up to their headers and not yet answered. */
   const sockets = new Map<Socket, number>()
-  /** Sockets whose latest request is still being received. */
-  const receiving = new Set<Socket>()
+  /** The request that each socket is still receiving. */
+  const receiving = new Map<Socket, IncomingMessage>()
   let bodyBytes = 0
   let stopping = false
   let droppedLoggedAt = Number.NEGATIVE_INFINITY
@@ -126,7 +130,7 @@ export function createListener(parts: ListenParts): Listener {
     const chunks: Buffer[] = []
     let size = 0
     let refused: (() => void) | undefined
-    receiving.add(socket)
+    receiving.set(socket, request)
     request.on('data', (chunk: Buffer) => {
       if (refused) return
       const problem = declared > bodyMax || size + chunk.length > bodyMax ? tooLarge(bodyMax) : noRoomFor(chunk.length)
@@ -184,8 +188,12 @@ export function createListener(parts: ListenParts): Listener {
       response.setTimeout(config['server.request_timeout'], () => response.destroy())
     }
     const length = status === 204 ? {} : { 'content-length': Buffer.byteLength(body) }
-    response.writeHead(status, { ...headers, ...length, ...(close && { connection: 'close' }) })
+    response.writeHead(status, { ...headers, ...forPages(response), ...length, ...(close && { connection: 'close' }) })
     response.end(body)
+  }
+
+  function forPages({ req }: ServerResponse): Readonly<Record<string, string>> {
+    return parts.origins.headersFor(req.headers)
   }
 
   /**
@@ -193,7 +201,8 @@ export function createListener(parts: ListenParts): Listener {
    * reset the connection under it, and the answer with it. Returns what ends that.
    */
   function refuseAndLinger(response: ServerResponse, { status, headers, body }: HttpResponse): () => void {
-    response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body), connection: 'close' })
+    const length = { 'content-length': Buffer.byteLength(body) }
+    response.writeHead(status, { ...headers, ...forPages(response), ...length, connection: 'close' })
     response.write(body)
     const finish = (): void => {
       cancel()
@@ -209,7 +218,7 @@ export function createListener(parts: ListenParts): Listener {
     return (error) => {
       logger.error({ err: error }, 'Worker connection failed')
       if (response.headersSent) response.destroy()
-      else respond(response, errorOf(500, 'Internal error: see the log of the server'), true)
+      else respond(response, INTERNAL, true)
     }
   }
 
@@ -219,19 +228,18 @@ export function createListener(parts: ListenParts): Listener {
     path: string,
     query: string,
   ): Promise<void> {
-    const { origin, authorization } = request.headers
-    const cors = parts.http.corsHeaders(typeof origin === 'string' ? origin : undefined)
-    const asked = { path, query, authorization }
-    const verdict = await parts.poll.identify(asked)
+    const { headers } = request
+    const asked = { path, query, authorization: headers.authorization }
+    const verdict = parts.origins.denialOf(headers) ?? (await parts.poll.identify(asked))
     // Gone while its token was checked: nobody would ever hear of the end of this connection.
     if (response.destroyed) return
     const opened = parts.poll.open(asked, verdict)
     if (typeof opened !== 'function') {
-      respond(response, { ...opened, headers: { ...opened.headers, ...cors } }, stopping)
+      respond(response, opened, stopping)
       return
     }
     // The socket ends with the stream: nothing else is ever asked on it.
-    response.writeHead(200, { ...POLL_HEADERS, ...cors, connection: 'close' })
+    response.writeHead(200, { ...POLL_HEADERS, ...forPages(response), connection: 'close' })
     response.flushHeaders()
     response.on('error', () => {})
     response.once('close', opened(streamOf(response)))
@@ -243,7 +251,8 @@ export function createListener(parts: ListenParts): Listener {
     if (!sockets.has(socket)) return void socket.destroy()
     const unanswered = sockets.get(socket) ?? 0
     // An answer here would be taken for that of an earlier request of the same connection (L1).
-    const mayAnswer = unanswered === 0 || (unanswered === 1 && receiving.has(socket))
+    const isCutShort = receiving.get(socket)?.complete === false
+    const mayAnswer = unanswered === 0 || (unanswered === 1 && isCutShort)
     if (!socket.writable || !mayAnswer) return void socket.destroy()
     const { status, message } = clientErrorOf(error, config)
     const { body } = errorOf(status, message)
@@ -296,22 +305,33 @@ export interface MetricsSecret {
 }
 
 /** The metrics on a port of their own, so that they can be kept from where the API is open to. */
-export function createMetricsListener(config: Config, metrics: MetricsSource, secret: MetricsSecret): Listener {
-  const answerTo = async ({ url, method, headers }: IncomingMessage): Promise<HttpResponse> => {
+export interface MetricsListenParts {
+  readonly metrics: MetricsSource
+  readonly secret: MetricsSecret
+  readonly logger: Logger
+}
+
+export function createMetricsListener(config: Config, { metrics, secret, logger }: MetricsListenParts): Listener {
+  const answerTo = async ({ url, method = 'GET', headers }: IncomingMessage): Promise<HttpResponse> => {
     const [path] = splitUrl(url ?? '/')
     const group = groupOf(path)
-    if ((path !== '/metrics' && group === null) || method !== 'GET')
+    if (path !== '/metrics' && group === null)
       return errorOf(404, 'Only GET /metrics and GET /scaling/{group} are here')
+    if (!READ.includes(method)) return onlyBy({ path, method }, READ)
     if (!secret.isBrought(bearerOf(headers.authorization)))
       return errorOf(401, 'Scrapes need the token of observability.metrics_token_file: Authorization: Bearer')
     if (group !== null) return demandAnswer(await metrics.demand(group))
     return { status: 200, headers: { 'content-type': metrics.contentType }, body: await metrics.text() }
   }
+  const failed = (error: unknown): HttpResponse => {
+    logger.error({ err: error }, 'Scrape failed')
+    return INTERNAL
+  }
   const server = createServerOf(
     config,
     { requestTimeout: 10_000, headersTimeout: 5_000 },
     async (request, response) => {
-      const answer = await answerTo(request)
+      const answer = await answerTo(request).catch(failed)
       response.writeHead(answer.status, { ...answer.headers, 'content-length': Buffer.byteLength(answer.body) })
       response.end(answer.body)
     },

@@ -3,6 +3,7 @@
 // starting is thrown, as an error whose message is for people.
 
 import type { Engine, Platform } from '@resonatehq/engine'
+import { originsOf } from './auth/origins.ts'
 import { schemeOf, serverUrlOf } from './config/derived.ts'
 import type { Config } from './config/settings.ts'
 import { storageText } from './database.ts'
@@ -70,12 +71,17 @@ export function createServer(config: Config, parts: ServerParts): Server {
   let stopped: Promise<void> | undefined
 
   const common = { config, engine: () => engine, guard, audit, platform, logger, metrics, tracing: parts.tracing }
-  const http = createHttp({ ...common, logger: componentOf(logger, 'http') })
+  const origins = originsOf(config['server.cors.allow_origins'])
+  const http = createHttp({ ...common, origins, logger: componentOf(logger, 'http') })
   const poll = createPoll({ ...common, logger: componentOf(logger, 'poll') })
-  const listener = createListener({ config, http, poll, platform, logger: componentOf(logger, 'http') })
+  const listener = createListener({ config, http, poll, origins, platform, logger: componentOf(logger, 'http') })
   const text = parts.gather?.(metrics.json) ?? metrics.text
   const scrapes = { contentType: metrics.contentType, text, demand: metrics.demand }
-  const metricsListener = createMetricsListener(config, scrapes, security.metricsSecret)
+  const metricsListener = createMetricsListener(config, {
+    metrics: scrapes,
+    secret: security.metricsSecret,
+    logger: componentOf(logger, 'http'),
+  })
   const proofs = watchProofs(config, { platform, logger: componentOf(logger, 'push') })
   const poster = createPost({
     networks: networksOf(config['transports.http_push.private_networks']),

@@ -121,6 +121,13 @@ test('old paths are gone, unknown ones are not found, and methods are named', as
   assert.match(await (await fetch(`${url}/metrics`)).text(), /port of their own \(observability\.metrics_port\)/)
   const wrong = await fetch(url)
   assert.deepEqual([wrong.status, wrong.headers.get('allow')], [405, 'POST'])
+  for (const [path, allowed] of [
+    ['/health', 'GET, HEAD'],
+    ['/poll/g/w', 'GET'],
+  ]) {
+    const posted = await fetch(url + path, { method: 'POST' })
+    assert.deepEqual([posted.status, posted.headers.get('allow')], [405, allowed])
+  }
 })
 
 test('past the queue limit a request is refused with when to come back, and the rest is answered', async (t) => {

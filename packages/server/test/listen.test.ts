@@ -6,11 +6,14 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import type { Answer } from '@resonatehq/protocol'
+import { freePort } from '../../conformance/test/ports.ts'
 import { ANYONE } from '../src/auth/caller.ts'
+import { originsOf } from '../src/auth/origins.ts'
+import { Secret } from '../src/auth/secret.ts'
 import type { Poll } from '../src/dispatch/poll.ts'
 import { errorOf, type Http } from '../src/http.ts'
 import { nodePlatform, silentLogger } from '../src/index.ts'
-import { createListener } from '../src/listen.ts'
+import { createListener, createMetricsListener } from '../src/listen.ts'
 import { configOf, create, envelope, FakeEngine, post, startServer } from './world.ts'
 
 /** One connection, spoken to in raw bytes. */
@@ -108,6 +111,26 @@ test('nonsense behind a request is never taken for its answer', async (t) => {
   line.write('how do you do\r\n\r\n')
   await line.closed
   assert.equal(line.received, '')
+  const hasty = new Line(t, url)
+  hasty.write(`${request(create1('b'))}how do you do\r\n\r\n`)
+  await hasty.closed
+  assert.equal(hasty.received, '')
+})
+
+test('a scrape that fails is told so, and the next one is answered', async (t) => {
+  const config = configOf({ 'observability.metrics_port': await freePort(), 'observability.metrics_bind': '127.0.0.1' })
+  let scrapes = 0
+  const metrics = {
+    text: async () => (scrapes++ === 0 ? Promise.reject(new Error('no numbers')) : 'up 1\n'),
+    demand: async () => null,
+    contentType: 'text/plain',
+  }
+  const listener = createMetricsListener(config, { metrics, secret: new Secret(), logger: silentLogger })
+  const url = `http://127.0.0.1:${await listener.start()}/metrics`
+  t.after(() => listener.stop(0))
+  assert.deepEqual([(await fetch(url)).status, (await fetch(url)).status], [500, 200])
+  const head = await fetch(url, { method: 'HEAD' })
+  assert.deepEqual([head.status, head.headers.get('content-length')], [200, '5'])
 })
 
 test('headers past their limit are 431', async (t) => {
@@ -132,6 +155,19 @@ test('a body past its limit is refused while it is sent, with the kind and corrI
     // Or the stop would wait for the rest of the body for a while.
     line.socket.destroy()
   }
+})
+
+test('a page whose body is too large can read that', async (t) => {
+  const flags = { 'limits.body_size': '1KiB', 'server.cors.allow_origins': ['https://page.test'] }
+  const { url } = await startServer(t, flags, new FakeEngine())
+  const headers = { origin: 'https://page.test' }
+  const refused = await fetch(url, { method: 'POST', headers, body: 'x'.repeat(2_000) })
+  assert.deepEqual([refused.status, refused.headers.get('access-control-allow-origin')], [413, 'https://page.test'])
+  const line = new Line(t, url)
+  line.write('POST / HTTP/1.1\r\nhost: x\r\norigin: https://page.test\r\nexpect: 100-continue\r\n')
+  line.write('content-length: 5000\r\n\r\n')
+  await line.closed
+  assert.match(line.received, /^HTTP\/1\.1 413 .*\r\naccess-control-allow-origin: https:\/\/page\.test\r\n/s)
 })
 
 test('a client that asks before it sends is told before it sends', async (t) => {
@@ -247,8 +283,15 @@ test('a worker whose token makes the server stumble is told so, and the next one
   let isBroken = true
   const identify = () => (isBroken ? Promise.reject(new Error('a bug')) : ANYONE)
   const poll: Poll = { identify, open: () => errorOf(503, 'busy'), connections: 0, stop: () => {} }
-  const http = { corsHeaders: () => ({}) } as unknown as Http
-  const listener = createListener({ config: configOf(), http, poll, platform: nodePlatform(), logger: silentLogger })
+  const http = {} as Http
+  const listener = createListener({
+    config: configOf(),
+    http,
+    poll,
+    origins: originsOf([]),
+    platform: nodePlatform(),
+    logger: silentLogger,
+  })
   t.after(() => listener.stop(0))
   const url = `http://127.0.0.1:${await listener.start()}/poll/g/w`
   assert.equal((await fetch(url)).status, 500)

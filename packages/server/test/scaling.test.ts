@@ -39,7 +39,7 @@ test('a group is named as in a URL', async (t) => {
   assert.equal((await scaling('/scaling/a%20b')).body.group, 'a b')
   for (const path of ['/scaling/', '/scaling/%ff', '/scaling', '/'])
     assert.equal((await scaling(path)).status, 404, path)
-  assert.equal((await scaling('/scaling/g', 'POST')).status, 404)
+  assert.equal((await scaling('/scaling/g', 'POST')).status, 405)
 })
 
 test('what is not known is never told as zeros: a group would lose its workers', async () => {

@@ -265,6 +265,27 @@ test('without an allowed origin no page may call, and none is told so', async (t
   assert.deepEqual([response.status, response.headers.get('access-control-allow-origin')], [405, null])
 })
 
+test('what a page of another origin sends without asking first is refused, and not done', async (t) => {
+  const { url } = await start(t, { 'server.cors.allow_origins': ['https://page.test'] })
+  const send = async (headers: Record<string, string>) => {
+    // As a form or a `no-cors` fetch would: no browser asks before that.
+    const body = JSON.stringify(envelope('promise.create', create('a')))
+    const { status } = await fetch(url, { method: 'POST', body, headers: { 'content-type': 'text/plain', ...headers } })
+    const stream = await fetch(`${url}/poll/g/w`, { headers })
+    await stream.body?.cancel()
+    return [status, stream.status]
+  }
+  const theirs = { origin: 'https://theirs.test' }
+  assert.deepEqual(await send({ ...theirs, 'sec-fetch-site': 'cross-site' }), [403, 403])
+  assert.deepEqual(await send({ origin: 'null', 'sec-fetch-site': 'same-site' }), [403, 403])
+  const { body } = await post(url, envelope('promise.get', { id: 'a' }))
+  assert.equal(body.head.status, 404)
+  // No browser, a page behind the same proxy, an allowed page.
+  assert.deepEqual(await send(theirs), [200, 200])
+  assert.deepEqual(await send({ ...theirs, 'sec-fetch-site': 'same-origin' }), [200, 200])
+  assert.deepEqual(await send({ origin: 'https://page.test', 'sec-fetch-site': 'cross-site' }), [200, 200])
+})
+
 test('a page of an allowed origin is told what it may send, before it sends; a refusal can be read by it too', async (t) => {
   const flags = { 'auth.publickey': PUBLIC, 'server.cors.allow_origins': ['https://page.test'] }
   const { url } = await start(t, flags)
