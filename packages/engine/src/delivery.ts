@@ -1,7 +1,8 @@
 // Messages: from the commit that made them true to the connection or the URL that takes them.
 // D1. An `execute` that no connection took is withdrawn at once: the task is due again. D2. An `unblock` stays in the store
 // until it was written to a live connection or answered 2xx; what was written within a connection's last keep-alive
-// window before it ended is owed again. Duplicates are fine, loss is not. D3. A slow target delays nobody else.
+// window before it ended is owed again. Duplicates are fine, loss is not. D3. A slow target delays nobody else. D4. What is
+// read at a time is bounded in bytes, and so is what waits in memory for another attempt: the rest waits in the store.
 
 import {
   executeMessage,
@@ -9,13 +10,16 @@ import {
   type Message,
   type PromiseRow,
   parseAddress,
+  promiseBytes,
   queueOf,
   revokeMessage,
   type TaskRef,
   type UnblockMessage,
+  type UnblockRow,
+  unblockKey,
   unblockMessage,
 } from '@resonatehq/protocol'
-import type { Store } from '@resonatehq/store'
+import type { Store, UnblockKey } from '@resonatehq/store'
 import type { Entry, Outgoing } from './batch.ts'
 import type { Clock } from './clock.ts'
 import type { Lane } from './lane.ts'
@@ -62,6 +66,8 @@ export interface DeliveryOptions {
   readonly serverUrl: string
   /** What was written less than this before a connection ended may not have arrived, ms. */
   readonly keepAliveMs: number
+  /** Unblocks that nobody fetched are dropped after this, ms. */
+  readonly retentionMs: number
 }
 
 interface Sent {
@@ -70,18 +76,34 @@ interface Sent {
   readonly at: number
 }
 
+interface Owing {
+  readonly row: UnblockRow
+  readonly promise: PromiseRow
+}
+
 interface Connection {
   readonly port: WorkerPort
   /** Unblocks of the last keep-alive window. */
   sent: Sent[]
 }
 
-/** Owed unblocks that are read at a time. */
+/** Owed unblocks that are read at a time, and texts of the promises that they tell of. */
 const OWED_PAGE = 200
+const OWED_BYTES = 4 * 1024 * 1024
 
 /** Back-off of a pushed `unblock` that was not taken: 1 s, doubling, to 60 s. */
 const PUSH_RETRY_MS = 1_000
 const PUSH_RETRY_MAX_MS = 60_000
+
+/** What pushed unblocks wait for their next attempt in memory, bytes. Others are found again as owed. */
+const RETRY_BYTES = 16 * 1024 * 1024
+/** Between two looks at what is owed to URLs, ms, and pages of it in one look. */
+const WALK_EVERY_MS = 250
+const WALK_PAGES = 5
+/** Between two looks for what nobody has fetched, ms, and how many are dropped then. */
+const FORGET_EVERY_MS = 60_000
+const FORGET_MAX = 500
+const BEGINNING: UnblockKey = { id: '', address: '' }
 
 /** How long a pushed `unblock` is left to the server that owed it first. */
 const PUSH_TAKEOVER_MS = 30_000
@@ -92,6 +114,12 @@ export class Delivery {
   readonly #connections = new Map<string, Map<string, Connection[]>>()
   /** Pushed unblocks under way or waiting for their next attempt. */
   readonly #pushing = new Set<string>()
+  /** Of those that wait, bytes. */
+  #retryBytes = 0
+  /** What is owed to URLs was looked at up to here, and when. */
+  #walked = BEGINNING
+  #walkedAt = Number.NEGATIVE_INFINITY
+  #forgottenAt = 0
   /** The `unblock` that was sent last: as one object to all who listen for it, it is written once. */
   #unblockSent: { readonly settledAt: number | null; readonly message: UnblockMessage } | null = null
   /** Workers that refused an unblock since they were last sent what they are owed. */
@@ -184,22 +212,61 @@ export class Delivery {
 
   /** A page of what is owed. True: there may be more, and it may be taken. */
   async #sendOwed(worker: { readonly group: string; readonly pid: string }): Promise<boolean> {
-    const owed = await this.#options.store.unblocks({ queues: queuesOf(worker), limit: OWED_PAGE })
+    const rows = await this.#options.store.unblocks({ queues: queuesOf(worker), limit: OWED_PAGE })
+    const { owed, more } = await this.#withPromises(rows)
     const refused = owed.findIndex(({ row, promise }) => !this.#unblock(row.address, promise))
     const sent = refused < 0 ? owed : owed.slice(0, refused)
     const isNoted = await this.#options.lane.settled(sent.map(({ row }) => handedOver(row.id, row.address)))
     // What was refused waits until its connection has drained, or for the next one.
-    return isNoted && refused < 0 && owed.length === OWED_PAGE
+    return isNoted && refused < 0 && sent.length > 0 && (more || rows.length === OWED_PAGE)
   }
 
-  /** Pushes what is owed to URLs and is not under way already. */
+  /** The first of these with the promises that they tell of, as many as one read may hold. D4. */
+  async #withPromises(rows: readonly UnblockRow[]): Promise<{ owed: Owing[]; more: boolean }> {
+    if (rows.length === 0) return { owed: [], more: false }
+    const ids = [...new Set(rows.map(({ id }) => id))]
+    const { rows: promises, more } = await this.#options.store.promises({ ids, bytesMax: OWED_BYTES })
+    const byId = new Map(promises.map((promise) => [promise.id, promise]))
+    const owed = rows.flatMap((row) => {
+      const promise = byId.get(row.id)
+      return promise ? [{ row, promise }] : []
+    })
+    return { owed, more }
+  }
+
+  /** Pushes what is owed to URLs and is not under way already: some of it, and the next of it next time, round and round. D3. */
   async pushOwed(): Promise<void> {
-    if (!this.#options.push) return
+    const { push, platform } = this.#options
+    if (!push || platform.ticks() - this.#walkedAt < WALK_EVERY_MS) return
+    this.#walkedAt = platform.ticks()
+    const { owed, more } = await this.#withPromises(await this.#idle())
+    for (const { row, promise } of owed) this.#unblock(row.address, promise, row.createdAt)
+    const last = owed.at(-1)
+    if (more && last) this.#walked = last.row
+  }
+
+  /** The next that are owed to URLs and not under way. */
+  async #idle(): Promise<UnblockRow[]> {
     const { store, clock } = this.#options
-    const owed = await store.unblocksPushed({ limit: OWED_PAGE })
     // The server in whose commit it became owed pushes it; only if that one is gone it is for the others.
     const before = store.isShared ? clock.now() - PUSH_TAKEOVER_MS : Number.POSITIVE_INFINITY
-    for (const { row, promise } of owed) if (row.createdAt <= before) this.#unblock(row.address, promise)
+    for (let page = 0; page < WALK_PAGES; page++) {
+      const rows = await store.unblocksPushed({ after: this.#walked, limit: OWED_PAGE })
+      const last = rows.at(OWED_PAGE - 1)
+      this.#walked = last ?? BEGINNING
+      const idle = rows.filter((row) => row.createdAt <= before && !this.#pushing.has(unblockKey(row)))
+      if (idle.length > 0 || !last) return idle
+    }
+    return []
+  }
+
+  /** Drops what nobody has fetched. */
+  async forgetOld(now: number): Promise<void> {
+    if (now - this.#forgottenAt < FORGET_EVERY_MS) return
+    this.#forgottenAt = now
+    const { store, lane, retentionMs } = this.#options
+    const old = await store.unblocksBefore({ createdAt: now - retentionMs, limit: FORGET_MAX })
+    await lane.settled(old.map(({ id, address }) => handedOver(id, address)))
   }
 
   #sendTo(address: string, pid: string, message: Message): boolean {
@@ -245,11 +312,11 @@ export class Delivery {
   }
 
   /** True: written to a live connection. */
-  #unblock(address: string, promise: PromiseRow): boolean {
+  #unblock(address: string, promise: PromiseRow, createdAt = this.#options.clock.now()): boolean {
     const parsed = parseAddress(address)
     if (parsed === null) return false
     if (parsed.kind === 'push') {
-      this.#pushUnblock(address, promise, PUSH_RETRY_MS)
+      this.#pushUnblock(address, promise, { retryMs: PUSH_RETRY_MS, until: createdAt + this.#options.retentionMs })
       return false
     }
     const group = this.#connections.get(parsed.group)
@@ -276,9 +343,9 @@ export class Delivery {
     return message
   }
 
-  #pushUnblock(url: string, promise: PromiseRow, retryMs: number): void {
-    const key = `${promise.id}\0${url}`
-    const { push, lane, platform } = this.#options
+  #pushUnblock(url: string, promise: PromiseRow, { retryMs, until }: { retryMs: number; until: number }): void {
+    const key = unblockKey({ id: promise.id, address: url })
+    const { push, lane, platform, clock } = this.#options
     if (!push || this.#pushing.has(key)) return
     this.#pushing.add(key)
     void push(url, unblockMessage(promise)).then((isTaken) => {
@@ -287,9 +354,14 @@ export class Delivery {
         void lane.settled([handedOver(promise.id, url)]).then(() => this.#pushing.delete(key))
         return
       }
+      const bytes = promiseBytes(promise)
+      const isKept = this.#retryBytes + bytes <= RETRY_BYTES && clock.now() + retryMs < until
+      if (!isKept) return void this.#pushing.delete(key)
+      this.#retryBytes += bytes
       platform.timer(retryMs, () => {
+        this.#retryBytes -= bytes
         this.#pushing.delete(key)
-        this.#pushUnblock(url, promise, Math.min(retryMs * 2, PUSH_RETRY_MAX_MS))
+        this.#pushUnblock(url, promise, { retryMs: Math.min(retryMs * 2, PUSH_RETRY_MAX_MS), until })
       })
     })
   }

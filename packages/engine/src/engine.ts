@@ -103,8 +103,6 @@ const SWEEP_MAX_MS = 1_000
 const SWEEP_LIMIT = 500
 /** Tasks of one heartbeat that are renewed in one batch. */
 const HEARTBEAT_PIECE = 500
-/** How often old messages are looked for, ms. */
-const RETENTION_EVERY_MS = 60_000
 /** Changes nothing, and takes the way of all requests through the store: its id stands for no promise. */
 const PROBE: readonly Entry[] = [{ kind: 'wake', id: 'resonate:probe' }]
 
@@ -127,20 +125,17 @@ class StoreEngine implements Engine {
   readonly #clock: Clock
   /** Null: nobody else works on this store. */
   readonly #peers: Peers | null
-  readonly #messageRetentionMs: number
   readonly #observers: Observers
   readonly #sight: InquiryParts
   /** Reads for workers that are under way: the store is closed after them. */
   readonly #errands = new Set<Promise<void>>()
   #isStopping = false
-  #retainedAt = 0
 
   constructor(options: EngineOptions) {
     const { store, platform, log, machine = DEFAULT_CONFIG, observer = NO_OBSERVER } = options
     this.#options = options
     this.#store = store
     const server = `server-${Math.floor(platform.random() * 2 ** 48).toString(36)}`
-    this.#messageRetentionMs = options.messageRetentionMs ?? 24 * 3_600_000
     const canPush = options.push !== undefined
     const holds = new HoldTimes()
     this.#observers = { observer, log, holds }
@@ -189,6 +184,7 @@ class StoreEngine implements Engine {
       push: options.push ?? null,
       serverUrl: options.serverUrl,
       keepAliveMs: options.keepAliveMs ?? 15_000,
+      retentionMs: options.messageRetentionMs ?? 24 * 3_600_000,
     })
     const delivery = this.#delivery
     const isHeld = () => this.#isStopping || this.#debug.isPaused
@@ -379,15 +375,7 @@ class StoreEngine implements Engine {
     if (this.#health.isFailing) await this.#lane.settled(PROBE)
     await this.#presence.tell(now)
     await this.#delivery.pushOwed()
-    if (now - this.#retainedAt >= RETENTION_EVERY_MS) {
-      this.#retainedAt = now
-      const old = await this.#store.unblocksBefore({ createdAt: now - this.#messageRetentionMs, limit: SWEEP_LIMIT })
-      await this.#lane.settled(
-        old.map(
-          ({ id, address }): Entry => ({ kind: 'input', input: { kind: 'unblock.sent', data: { id, address } } }),
-        ),
-      )
-    }
+    await this.#delivery.forgetOld(now)
   }
 
   async #aside(request: Request<DebugKind | StoreKind | InquiryKind>, debugTime: number | undefined): Promise<Answer> {

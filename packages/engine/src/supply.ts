@@ -127,7 +127,7 @@ export class Supply {
     const heeding = workers.filter((worker) => !delivery.isBehind(worker))
     const own = [...new Set(heeding.flatMap(queuesOf))]
     const owed = own.length === 0 ? [] : await store.unblocks({ queues: own, limit: LOOK_MAX })
-    for (const queue of new Set(owed.map(({ row }) => row.queue))) this.catchUp(queue)
+    for (const queue of new Set(owed.map((row) => row.queue))) this.catchUp(queue)
   }
 
   /** Sends what is owed to the readers of a queue. */

@@ -7,7 +7,7 @@ import { memoryStore, type Store } from '@resonatehq/store'
 import type { Push } from '../src/index.ts'
 import { NO_OBSERVER } from '../src/observer.ts'
 import { ManualPlatform } from './manual-platform.ts'
-import { open, Port, START } from './world.ts'
+import { type Bench, open, Port, START } from './world.ts'
 
 test('a task goes out the moment it is created', async (t) => {
   const bench = await open(t)
@@ -392,6 +392,88 @@ test('a pushed execute is sent again after the retry timeout, a pushed unblock w
   await bench.advance(60_000)
   assert.deepEqual(pushed.splice(0), ['unblock https://listener.test/'])
 })
+
+test('what a worker is owed is read a few MB at a time, and it gets all of it', async (t) => {
+  const bench = await open(t)
+  for (let n = 0; n < 30; n++) await settledFor(bench, { id: `x${n}`, address: 'poll://any@g', bytes: 500_000 })
+  const pages: number[] = []
+  const promises = bench.store.promises.bind(bench.store)
+  bench.store.promises = async (query) => {
+    const page = await promises(query)
+    pages.push(page.rows.reduce((sum, { value }) => sum + (value.data?.length ?? 0), 0))
+    return page
+  }
+  const port = await bench.connect('w')
+  await bench.settle()
+  assert.equal(new Set(port.take()).size, 30)
+  assert.ok(
+    pages.every((bytes) => bytes <= 5_000_000),
+    `${pages}`,
+  )
+  const { data } = await bench.ask({ kind: 'debug.snap', data: {} })
+  assert.deepEqual((data as DebugSnapshot).messages, [])
+})
+
+test('after a restart what is owed to a URL that is down keeps nothing from one that is up', async (t) => {
+  const bench = await open(t)
+  for (let n = 0; n < 250; n++) await settledFor(bench, { id: `a${n}`, address: 'https://down.test/' })
+  await settledFor(bench, { id: 'z', address: 'https://up.test/' })
+  const taken: string[] = []
+  const push: Push = async (url) => {
+    if (url !== 'https://up.test/') return false
+    taken.push(url)
+    return true
+  }
+  await bench.restart({ push })
+  await bench.advance(2_000)
+  assert.deepEqual(taken, ['https://up.test/'])
+})
+
+test('of what a URL did not take little waits in memory, and once it does it gets the rest too', async (t) => {
+  let isUp = false
+  const taken = new Set<string>()
+  const push: Push = async (_url, message) => {
+    if (isUp && message.kind === 'unblock') taken.add(message.data.promise.id)
+    return isUp
+  }
+  const bench = await open(t, { push })
+  const retries: number[] = []
+  const timer = bench.platform.timer.bind(bench.platform)
+  for (let n = 0; n < 40; n++) {
+    bench.platform.timer = (delayMs, fn) => {
+      if (delayMs === 1_000) retries.push(n)
+      return timer(delayMs, fn)
+    }
+    await settledFor(bench, { id: `x${n}`, address: 'https://down.test/', bytes: 1_000_000 })
+  }
+  assert.ok(new Set(retries).size <= 17, `${new Set(retries).size} of them wait`)
+  isUp = true
+  await bench.advance(130_000)
+  assert.equal(taken.size, 40)
+})
+
+test('what is not owed any more is not pushed any more', async (t) => {
+  let isUp = false
+  let taken = 0
+  const push: Push = async () => {
+    if (isUp) taken++
+    return isUp
+  }
+  const bench = await open(t, { push, messageRetentionMs: 600_000 })
+  await settledFor(bench, { id: 'x', address: 'https://down.test/' })
+  await bench.advance(700_000)
+  isUp = true
+  await bench.advance(120_000)
+  assert.equal(taken, 0)
+})
+
+async function settledFor(bench: Bench, { id, address, bytes = 1 }: { id: string; address: string; bytes?: number }) {
+  await bench.engine.submitAll([
+    { kind: 'promise.create', data: { id, timeoutAt: START + 1e7, param: {}, tags: {} } },
+    { kind: 'promise.register_listener', data: { awaited: id, address } },
+    { kind: 'promise.settle', data: { id, state: 'resolved', value: { data: 'v'.repeat(bytes) } } },
+  ])
+}
 
 test('one thousand waiters are all woken', async (t) => {
   const bench = await open(t)

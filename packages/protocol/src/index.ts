@@ -41,6 +41,7 @@ export {
   cutPage,
   type Due,
   handOf,
+  promiseBytes,
   type SnapshotRows,
   snapshotOf,
   Tables,

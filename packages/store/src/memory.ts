@@ -5,17 +5,20 @@ import {
   compareDue,
   compareIds,
   compareUnblocks,
+  cutPage,
   type Due,
   type Effect,
   emptyLoad,
   type Loaded,
   type Needs,
   type Ordered,
+  type Page,
   type PromiseRow,
   type SnapshotRows,
   Tables,
   type TaskRow,
   type UnblockRow,
+  unblockKey,
   type WorkerRow,
 } from '@resonatehq/protocol'
 import { StoreClock } from './clock.ts'
@@ -23,13 +26,13 @@ import {
   type Backlog,
   type DueIds,
   type DueMark,
-  type OwedUnblock,
   type PromiseAndTask,
   PUSHED_FROM,
   PUSHED_UNTIL,
   type SettledPromise,
   type Store,
   type Transaction,
+  type UnblockKey,
 } from './store.ts'
 
 /** A store in this process's memory: gone with it. `wall`: ms since epoch. */
@@ -134,14 +137,25 @@ class MemoryStore implements Store {
     return ids.map((id) => this.#task(id)).filter((row) => row.state === 'acquired' || (row.dueAt ?? 0) > now).length
   }
 
-  async unblocks({ queues, limit }: { queues: readonly string[]; limit: number }): Promise<OwedUnblock[]> {
+  async unblocks({ queues, limit }: { queues: readonly string[]; limit: number }): Promise<UnblockRow[]> {
     const keys = queues.flatMap((queue) => [...(this.#tables.unblockQueues.get(queue)?.from() ?? [])])
-    const rows = keys.map((key) => this.#tables.unblocks.get(key) as UnblockRow).sort(compareUnblocks)
-    return rows.slice(0, limit).map((row) => ({ row, promise: this.#tables.promise(row.id) as PromiseRow }))
+    return this.#unblocks(keys).slice(0, limit)
   }
 
-  async unblocksPushed({ limit }: { limit: number }): Promise<OwedUnblock[]> {
-    return this.unblocks({ queues: [...this.#tables.unblockQueues.keys()].filter(isPushed), limit })
+  async unblocksPushed({ after, limit }: { after: UnblockKey; limit: number }): Promise<UnblockRow[]> {
+    const { unblockQueues } = this.#tables
+    const keys = [...unblockQueues.keys()].filter(isPushed)
+    const behind = keys.flatMap((queue) => [...(unblockQueues.get(queue)?.from(unblockKey(after)) ?? [])])
+    return this.#unblocks(behind.filter((key) => key !== unblockKey(after))).slice(0, limit)
+  }
+
+  #unblocks(keys: readonly string[]): UnblockRow[] {
+    return keys.map((key) => this.#tables.unblocks.get(key) as UnblockRow).sort(compareUnblocks)
+  }
+
+  async promises({ ids, bytesMax }: { ids: readonly string[]; bytesMax: number }): Promise<Page<PromiseRow>> {
+    const rows = ids.map((id) => this.#tables.promise(id)).filter((row) => row !== null)
+    return cutPage(rows, { table: 'promises', limit: ids.length, bytesMax })
   }
 
   async unblocksBefore({ createdAt, limit }: { createdAt: number; limit: number }): Promise<UnblockRow[]> {

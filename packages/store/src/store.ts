@@ -8,6 +8,7 @@ import type {
   Changes,
   Loaded,
   Needs,
+  Page,
   PromiseRow,
   SnapshotRows,
   Tags,
@@ -71,11 +72,8 @@ export interface SettledPromise {
   readonly tags: Tags
 }
 
-/** An `unblock` that is owed, with the promise that it tells of. */
-export interface OwedUnblock {
-  readonly row: UnblockRow
-  readonly promise: PromiseRow
-}
+/** Names one that is owed, whether it exists or not. */
+export type UnblockKey = Pick<UnblockRow, 'id' | 'address'>
 
 export interface PromiseAndTask {
   readonly promise: PromiseRow
@@ -142,9 +140,12 @@ export interface Store {
   held(query: { readonly pid: string; readonly after: string; readonly limit: number }): Promise<TaskRow[]>
   /** How many tasks are in the hands of a worker: acquired by it, or offered to it and not lapsed. */
   inHand(query: { readonly worker: string; readonly now: number }): Promise<number>
-  /** Unblocks owed to the readers of these queues, in (promise id, address) order. */
-  unblocks(query: { readonly queues: readonly string[]; readonly limit: number }): Promise<OwedUnblock[]>
-  unblocksPushed(query: { readonly limit: number }): Promise<OwedUnblock[]>
+  /** Unblocks owed to the readers of these queues, by promise id. */
+  unblocks(query: { readonly queues: readonly string[]; readonly limit: number }): Promise<UnblockRow[]>
+  /** Unblocks owed to pushed addresses, beyond one of them, by promise id. */
+  unblocksPushed(query: { readonly after: UnblockKey; readonly limit: number }): Promise<UnblockRow[]>
+  /** The promises of these ids, in this order, as many as fit: not cut before the first. */
+  promises(query: { readonly ids: readonly string[]; readonly bytesMax: number }): Promise<Page<PromiseRow>>
   unblocksBefore(query: { readonly createdAt: number; readonly limit: number }): Promise<UnblockRow[]>
   /**
    * Pids that hold tasks and none of whose connections live: each gone at or before `goneBefore` and not heard from since, or

@@ -211,9 +211,14 @@ test('text that jsonb refuses, ids of any script and the longest addresses survi
     { kind: 'unblock.add', row: { id, address, queue: address, createdAt: 1 } },
   ])
   await transaction.commit(set.changes())
-  const owed = await store.unblocksPushed({ limit: 5 })
-  assert.deepEqual(owed, [{ row: { id, address, queue: address, createdAt: 1 }, promise: promise(id, { value }) }])
+  const owed = await store.unblocksPushed({ after: { id: '', address: '' }, limit: 5 })
+  assert.deepEqual(owed, [{ id, address, queue: address, createdAt: 1 }])
+  assert.deepEqual(await store.unblocksPushed({ after: { id, address }, limit: 5 }), [])
   assert.deepEqual(await store.unblocks({ queues: [address], limit: 5 }), owed)
+  assert.deepEqual(await store.promises({ ids: ['nobody', id], bytesMax: 1 }), {
+    rows: [promise(id, { value })],
+    more: false,
+  })
   assert.deepEqual((await store.snapshot()).listeners, [{ id, address }])
   await store.close()
 })

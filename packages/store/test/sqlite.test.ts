@@ -172,7 +172,6 @@ test('no statement scans what grows', async (t) => {
     'allUnblocks',
     'counters',
     'absent',
-    'unblocksPushed',
     'forgettable',
     // All of them are wanted, up to the limit.
     'allWorkers',

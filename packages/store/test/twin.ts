@@ -26,6 +26,7 @@ export function twinStore(model: Store, other: Store): Store {
     inHand: (query) => both('inHand', (store) => store.inHand(query)),
     unblocks: (query) => both('unblocks', (store) => store.unblocks(query)),
     unblocksPushed: (query) => both('unblocksPushed', (store) => store.unblocksPushed(query)),
+    promises: (query) => both('promises', (store) => store.promises(query)),
     unblocksBefore: (query) => both('unblocksBefore', (store) => store.unblocksBefore(query)),
     absent: (query) => both('absent', (store) => store.absent(query)),
     forgettable: (query) => both('forgettable', (store) => store.forgettable(query)),

@@ -54,7 +54,10 @@ export function fitting(rows: readonly PromiseRow[], bytesMax: number): readonly
 }
 
 /** The prefix of `rows` that one page may hold. Every store cuts here, so that all of them answer alike. */
-export function cutPage<T extends ScanTable>(rows: Iterable<ScanRows[T]>, scan: Scan<T>): Page<ScanRows[T]> {
+export function cutPage<T extends ScanTable>(
+  rows: Iterable<ScanRows[T]>,
+  scan: Pick<Scan<T>, 'table' | 'limit' | 'bytesMax'>,
+): Page<ScanRows[T]> {
   const page: ScanRows[T][] = []
   let bytes = 0
   for (const row of rows) {

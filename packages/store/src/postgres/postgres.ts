@@ -5,7 +5,6 @@
 import {
   type Changes,
   compareIds,
-  compareUnblocks,
   cutPage,
   emptyLoad,
   groupOfCounter,
@@ -19,6 +18,7 @@ import {
   type ScanTable,
   type SnapshotRows,
   type TaskRow,
+  type UnblockRow,
   WAITERS_PAGE,
   type WorkerRow,
 } from '@resonatehq/protocol'
@@ -40,11 +40,11 @@ import type {
   DueIds,
   DueMark,
   Hints,
-  OwedUnblock,
   PromiseAndTask,
   SettledPromise,
   StoreStats,
   Transaction,
+  UnblockKey,
 } from '../store.ts'
 import { LostRace, Unacceptable } from '../store.ts'
 import {
@@ -428,18 +428,17 @@ class PostgresStore implements MovableStore {
     return row?.n as number
   }
 
-  async unblocks({ queues, limit }: { queues: readonly string[]; limit: number }): Promise<OwedUnblock[]> {
-    return this.#owed(await this.#send('unblocksOfQueues', queues.map(keyOf), limit))
+  async unblocks({ queues, limit }: { queues: readonly string[]; limit: number }): Promise<UnblockRow[]> {
+    return (await this.#send('unblocksOfQueues', queues.map(keyOf), limit)).map(readUnblock)
   }
 
-  async unblocksPushed({ limit }: { limit: number }): Promise<OwedUnblock[]> {
-    return this.#owed(await this.#send('unblocksPushed', limit))
+  async unblocksPushed({ after, limit }: { after: UnblockKey; limit: number }): Promise<UnblockRow[]> {
+    return (await this.#send('unblocksPushed', after.id, keyOf(after.address), limit)).map(readUnblock)
   }
 
-  async #owed(found: readonly Columns[]): Promise<OwedUnblock[]> {
-    const owed = found.map(readUnblock).sort(compareUnblocks)
-    const promises = await promisesOf(this.#send, [...new Set(owed.map(({ id }) => id))])
-    return owed.map((row) => ({ row, promise: promises.get(row.id) as PromiseRow }))
+  async promises({ ids, bytesMax }: { ids: readonly string[]; bytesMax: number }): Promise<Page<PromiseRow>> {
+    const rows = (await this.#send('promisesWithin', ids, bytesMax)).map(readPromise)
+    return { rows, more: rows.length > 0 && rows.at(-1)?.id !== ids.at(-1) }
   }
 
   async unblocksBefore({ createdAt, limit }: { createdAt: number; limit: number }) {

@@ -8,6 +8,7 @@ import type { Columns } from '../columns.ts'
 import type { MovedTable } from '../move.ts'
 
 const PROMISE = 'id, state, param, value, tags, origin, branch, timeout_at, created_at, settled_at, wake_at'
+const PROMISE_BYTES = 'octet_length(p.param) + octet_length(p.value) + octet_length(p.tags)'
 const TASK =
   'id, state, version, ttl, pid, due_at, since_at, offered_at, resumes, address, queue, worker, lost, released, awaits, halt'
 const WORKER = 'pid, server, "group", capacity, info, seen_at, gone_at, beat'
@@ -29,6 +30,10 @@ const pushed = `queue_key >= 'http' and queue_key < 'httq'`
 /** Text of every statement, by what it does. */
 export const SQL = {
   promises: `select ${PROMISE} from promises where id = any($1::text[])`,
+  promisesWithin:
+    `select ${PROMISE} from (select p.*, given.place, sum(${PROMISE_BYTES}) over (order by given.place) - (${PROMISE_BYTES}) as bytes_before ` +
+    'from unnest($1::text[]) with ordinality as given (id, place) join promises as p on p.id = given.id) as sized ' +
+    'where bytes_before < $2 order by place',
   insertPromises: `insert into promises (${PROMISE}) select ${PROMISE} from ${promiseGiven}`,
   updatePromises:
     'update promises as p set state = given.state, value = given.value, settled_at = given.settled_at, ' +
@@ -96,7 +101,7 @@ export const SQL = {
     'select u.* from unnest($1::text[]) as wanted (key) cross join lateral ' +
     `(select ${UNBLOCK}, address_key from unblocks where queue_key = wanted.key order by id, address_key limit $2) as u ` +
     'order by u.id, u.address_key limit $2',
-  unblocksPushed: `select ${UNBLOCK} from unblocks where ${pushed} order by id, address_key limit $1`,
+  unblocksPushed: `select ${UNBLOCK} from unblocks where ${pushed} and (id, address_key) > ($1, $2) order by id, address_key limit $3`,
   unblocksBefore: `select ${UNBLOCK} from unblocks where created_at < $1 order by created_at, id, address_key limit $2`,
   upsertUnblocks:
     `insert into unblocks (${UNBLOCK}, address_key, queue_key) select ${UNBLOCK}, address_key, queue_key ` +

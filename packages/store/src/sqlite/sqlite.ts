@@ -44,11 +44,11 @@ import type {
   Backlog,
   DueIds,
   DueMark,
-  OwedUnblock,
   PromiseAndTask,
   SettledPromise,
   StoreStats,
   Transaction,
+  UnblockKey,
 } from '../store.ts'
 import * as rows from './statements.ts'
 import { LASTS, PAGES, SQL } from './statements.ts'
@@ -272,20 +272,25 @@ class SqliteStore implements MovableStore {
     return (held?.n as number) + (offered?.n as number)
   }
 
-  async unblocks({ queues, limit }: { queues: readonly string[]; limit: number }): Promise<OwedUnblock[]> {
+  async unblocks({ queues, limit }: { queues: readonly string[]; limit: number }): Promise<UnblockRow[]> {
     const owed = queues.flatMap((queue) => this.#all(SQL.unblocksOfQueue, queue, limit)).map(readUnblock)
-    return owed
-      .sort(compareUnblocks)
-      .slice(0, limit)
-      .map((row) => this.#owed(row))
+    return owed.sort(compareUnblocks).slice(0, limit)
   }
 
-  async unblocksPushed({ limit }: { limit: number }): Promise<OwedUnblock[]> {
-    return this.#all(SQL.unblocksPushed, limit).map((row) => this.#owed(readUnblock(row)))
+  async unblocksPushed({ after, limit }: { after: UnblockKey; limit: number }): Promise<UnblockRow[]> {
+    return this.#all(SQL.unblocksPushed, after.id, after.address, limit).map(readUnblock)
   }
 
-  #owed(row: UnblockRow): OwedUnblock {
-    return { row, promise: this.#promise(row.id) }
+  async promises({ ids, bytesMax }: { ids: readonly string[]; bytesMax: number }): Promise<Page<PromiseRow>> {
+    return cutPage(this.#stored(ids), { table: 'promises', limit: ids.length, bytesMax })
+  }
+
+  /** One after the other, so that no more are read than are taken. */
+  *#stored(ids: readonly string[]): Generator<PromiseRow> {
+    for (const id of ids) {
+      const row = this.#one(SQL.promise, id)
+      if (row) yield readPromise(row)
+    }
   }
 
   async unblocksBefore({ createdAt, limit }: { createdAt: number; limit: number }): Promise<UnblockRow[]> {

@@ -54,7 +54,7 @@ export const SQL = {
 
   unblocksOf: 'select address from unblocks where id = ? order by address limit ?',
   unblocksOfQueue: 'select id, address, queue, created_at from unblocks where queue = ? order by id, address limit ?',
-  unblocksPushed: `select id, address, queue, created_at from unblocks indexed by unblocks_pushed where queue >= 'http' and queue < 'httq' order by id, address limit ?`,
+  unblocksPushed: `select id, address, queue, created_at from unblocks indexed by unblocks_pushed where queue >= 'http' and queue < 'httq' and (id, address) > (?, ?) order by id, address limit ?`,
   unblocksBefore:
     'select id, address, queue, created_at from unblocks where created_at < ? order by created_at, id, address limit ?',
   insertUnblock: 'insert or replace into unblocks (id, address, queue, created_at) values (?, ?, ?, ?)',
