@@ -14,6 +14,7 @@ import {
 } from '@resonatehq/sdk'
 import { World } from '@resonatehq/sdk/testing'
 import { decodeRetry } from '../src/engine/retry.ts'
+import { STYLES } from './styles.ts'
 
 /** When, in ms after the first, a step that always throws was tried, and with what its function ended. */
 async function tries(
@@ -146,5 +147,35 @@ for (const [what, next, cause] of [
     await assert.rejects(world.until(resonate.run('id', 'flow')), /^Error: no$/)
     assert.equal(said.length, 1)
     assert.match(said[0]?.cause ?? '', cause)
+    await world.stop()
+  })
+
+for (const style of STYLES)
+  test(`${style}: a step between two tries that somebody settles goes on with that at once, and is tried no more`, async () => {
+    const world = new World()
+    const resonate = world.resonate()
+    let tries = 0
+    const flaky = () => {
+      tries += 1
+      throw new Error('no')
+    }
+    const retryPolicy = new Constant({ delay: 600_000 })
+    if (style === 'async')
+      resonate.register('flow', async (ctx: Context) => [
+        await ctx.run(flaky, ctx.options({ retryPolicy })),
+        await ctx.run(() => 'after'),
+      ])
+    else
+      resonate.register('flow', function* (ctx: Context) {
+        const first = yield* ctx.run(flaky, ctx.options({ retryPolicy }))
+        return [first, yield* ctx.run(() => 'after')]
+      })
+    const startAt = world.now()
+    const flow = resonate.run('id', 'flow')
+    await world.pass(1_000)
+    await world.until(resonate.promises.resolve('id:0', { value: 'by hand' }))
+    assert.deepEqual(await world.until(flow), ['by hand', 'after'])
+    assert.equal(tries, 1)
+    assert.ok(world.now() - startAt < 10_000, `${world.now() - startAt} ms`)
     await world.stop()
   })

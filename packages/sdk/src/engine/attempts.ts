@@ -39,6 +39,8 @@ export interface Runner extends Executor {
   touch(): void
   /** Runs `fn` unless the execution is over by then. */
   timer(delayMs: number, fn: () => void): () => void
+  /** A step failed and is tried again later: meanwhile others may settle it. */
+  failing(operation: Operation): void
 }
 
 export class Attempts {
@@ -104,20 +106,36 @@ export class Attempts {
 
   /** It has ended, and so has what it had begun. */
   #concluded(running: Running, frame: Frame, outcome: Outcome): void {
-    const runner = this.#runner
-    if (runner.isOver) return
-    const waitMs = outcome.ok ? null : this.#retryWaitMs(running.call, frame, outcome.error)
-    if (waitMs === null || outcome.ok) return running.done(outcome)
-    const { id, call } = running
+    if (this.#runner.isOver) return
+    if (outcome.ok || running.operation?.hasArrived) return running.done(outcome)
+    const waitMs = this.#retryWaitMs(running.call, frame, outcome.error)
+    if (waitMs === null) return running.done(outcome)
     const { attempt } = frame.facts
     const level = isWorthSaying(attempt) ? 'warn' : 'debug'
-    const facts = { id, func: call.name, attempt, waitMs, cause: messageOf(outcome.error) }
-    runner.host.logger[level](facts, 'a function failed; trying again')
-    runner.busy += 1
-    runner.timer(waitMs, () => {
+    const facts = { id: running.id, func: running.call.name, attempt, waitMs, cause: messageOf(outcome.error) }
+    this.#runner.host.logger[level](facts, 'a function failed; trying again')
+    this.#wait(running, waitMs, attempt + 1)
+  }
+
+  /** Until its time has come, or others have settled what it is a step of. */
+  #wait(running: Running, waitMs: number, attempt: number): void {
+    const runner = this.#runner
+    const { operation } = running
+    const over = () => {
       runner.busy -= 1
-      this.#attempt(running, attempt + 1)
+      if (operation) operation.onArrived = undefined
+    }
+    const cancel = runner.timer(waitMs, () => {
+      over()
+      this.#attempt(running, attempt)
     })
+    runner.busy += 1
+    if (!operation) return
+    operation.onArrived = () => {
+      cancel()
+      over()
+    }
+    runner.failing(operation)
   }
 
   /** Null: the failure stands. A workflow is tried again only where it was asked for, since its steps already were. */

@@ -1,5 +1,6 @@
-// What an execution has begun and others settle: calls elsewhere, sleeps, promises. Knows whom to ask how they stand, asks about
-// all of them at once, and tells whether a result may be handed over or another may still have to go before it. It settles nothing.
+// What an execution has begun and others settle: calls elsewhere, sleeps, promises, and steps between two tries. Knows whom to ask
+// how they stand, asks about all of them at once, and tells whether a result may be handed over or another may still have to go
+// before it. It settles nothing.
 //
 // L1. A look asks about everything that a function waits for, and is answered with the instant that the answer holds for: of what
 //     was settled before that nothing is unseen then. What begins to exist, or to be waited for, after a look is unseen again.
@@ -9,7 +10,7 @@
 
 import type { PromiseRecord } from '@resonatehq/protocol'
 import type { Call, Reply, Transport } from '../transport/transport.ts'
-import { type Arrival, ELSEWHERE, rankOf, SLEEP, TICK_MS } from './arrivals.ts'
+import { type Arrival, rankOf, SLEEP, TICK_MS } from './arrivals.ts'
 import type { Operation } from './operations.ts'
 
 /** Ids in one request. */
@@ -88,6 +89,10 @@ export class Elsewhere implements Watcher {
 
   add(operation: Operation): void {
     this.#all.add(operation)
+  }
+
+  has(operation: Operation): boolean {
+    return this.#all.has(operation)
   }
 
   delete(operation: Operation): void {
@@ -194,7 +199,7 @@ export class Elsewhere implements Watcher {
    * over by then, and what stands before it in the program and may have been settled in the same millisecond.
    */
   isTied({ operation, settledAt }: Arrival): boolean {
-    if (rankOf(operation) !== ELSEWHERE || settledAt <= this.#seenUntil) return false
+    if (!this.#all.has(operation) || rankOf(operation) === SLEEP || settledAt <= this.#seenUntil) return false
     const mayPrecede = (other: Operation) =>
       isWanted(other) && (rankOf(other) === SLEEP ? other.call.timeoutAt <= settledAt : other.order < operation.order)
     if (!this.#isTicking && !this.#known().some(mayPrecede)) return false

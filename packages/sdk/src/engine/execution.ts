@@ -202,6 +202,10 @@ export class Execution {
     this.#journal.start(operation)
   }
 
+  failing(operation: Operation): void {
+    this.#journal.failing(operation)
+  }
+
   /** All answers of a group were taken. */
   answered(): void {
     this.#journal.handOver()

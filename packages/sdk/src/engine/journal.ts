@@ -244,7 +244,7 @@ export class Journal {
       const data = { id, timeoutAt, param: this.#claim.trace.paramOf(operation, value), tags }
       this.#fence({ kind: 'promise.create', data }, operation, isOpen, (record) => {
         if (record.state !== 'pending') this.#arrive(operation, record)
-        else if (call.kind === 'remote') this.elsewhere.unseen()
+        else if (this.elsewhere.has(operation)) this.elsewhere.unseen()
         this.#created(operation)
       })
     }
@@ -266,6 +266,12 @@ export class Journal {
     this.#nowDurable()
   }
 
+  /** Its function failed and is tried again later: as long as it has not come to anything here, others may settle it. */
+  failing(operation: Operation): void {
+    this.elsewhere.add(operation)
+    this.elsewhere.unseen()
+  }
+
   #settleInTurn(operation: Operation, outcome: Outcome): void {
     if (!this.#arrivals.isTooSoon(operation, this.#claim.host.now())) return this.#settle(operation, outcome)
     this.#claim.busy += 1
@@ -277,6 +283,7 @@ export class Journal {
 
   #settle(operation: Operation, outcome: Outcome): void {
     if (this.#claim.isOver || operation.hasArrived) return
+    this.elsewhere.delete(operation)
     const { isPlain } = this.#claim.host.codec
     // Nobody can have seen it, let alone settled it.
     const isUnborn = operation.creation === 'none' || operation.creation === 'queued'
@@ -335,6 +342,7 @@ export class Journal {
   #arrive(operation: Operation, record: PromiseRecord, known?: Outcome): void {
     if (operation.hasArrived) return
     operation.hasArrived = true
+    operation.onArrived?.()
     this.chars += record.value.data?.length ?? 0
     const settledAt = record.settledAt ?? record.timeoutAt
     const arrived = (outcome: Outcome) => this.#arrivals.add({ operation, outcome, settledAt })

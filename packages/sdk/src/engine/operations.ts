@@ -93,6 +93,8 @@ export class Operation<T = unknown> implements Promise<T> {
   isNamed = false
   creation: Creation = 'none'
   outcome: Outcome | undefined
+  /** What waits for it to arrive, other than its function. */
+  onArrived: (() => void) | undefined
   /** What waits for the answer to its creation. */
   onCreated: (() => void)[] = []
   #native: PromiseWithResolvers<unknown> | undefined
