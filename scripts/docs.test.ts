@@ -205,7 +205,7 @@ async function tryOut(snippet: Snippet, stage: Stage): Promise<void> {
 }
 
 function configOf(flags: Readonly<Record<string, unknown>>, toml?: string) {
-  const loaded = loadConfig({ flags, ...(toml === undefined ? {} : { file: { path: 'resonate.toml', text: toml } }) })
+  const loaded = loadConfig({ flags, file: { path: 'resonate.toml', read: () => toml } })
   assert.ok('config' in loaded, JSON.stringify(loaded))
   return loaded.config
 }

@@ -29,8 +29,8 @@ async function main(args: readonly string[]): Promise<void> {
   if (rest.includes('--version') || rest.includes('-V')) return print(`${VERSION}\n`)
   const parsed = readFlags(rest)
   if ('problems' in parsed) return fail(parsed.problems)
-  const file = existsSync(FILE) ? { path: FILE, text: readFileSync(FILE, 'utf8') } : undefined
-  const loaded = loadConfig({ flags: parsed.flags, env: process.env, file })
+  const read = () => (existsSync(FILE) ? readFileSync(FILE, 'utf8') : undefined)
+  const loaded = loadConfig({ flags: parsed.flags, env: process.env, file: { path: FILE, read } })
   if ('problems' in loaded) return fail(loaded.problems)
   const { config } = loaded
   const child = childProcess()

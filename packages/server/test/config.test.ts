@@ -26,7 +26,7 @@ function problems(sources: ConfigSources): string {
   return loaded.problems.join('\n')
 }
 
-const file = (text: string) => ({ path: 'resonate.toml', text })
+const file = (text: string) => ({ path: 'resonate.toml', read: () => text })
 
 test('flags win over the environment, that over the file, that over the defaults', () => {
   const sources = {
@@ -169,6 +169,14 @@ test('a file that is no TOML is said to be none', () => {
     problems({ file: file('level = "info"\nport = = 1') }),
     'resonate.toml is not valid TOML, line 2: invalid value',
   )
+})
+
+test('a file that cannot be read is said so, and one that is not there is none', () => {
+  const read = () => {
+    throw new Error('EISDIR: illegal operation on a directory, read')
+  }
+  assert.match(problems({ file: { path: 'resonate.toml', read } }), /^resonate\.toml cannot be read: EISDIR/)
+  assert.equal(load({ file: { path: 'resonate.toml', read: () => undefined } }).level, 'info')
 })
 
 test('a default is told in a form in which it could be given', () => {

@@ -117,9 +117,8 @@ async function serve(io: Io, flags: Flags): Promise<void> {
 
 async function configure(io: Io, flags: Flags): Promise<Config> {
   const { loadConfig } = await import('@resonatehq/server')
-  const text = io.readText(CONFIG_FILE)
-  const file = text === undefined ? {} : { file: { path: CONFIG_FILE, text } }
-  const loaded = loadConfig({ flags, env: io.env, ...file })
+  const file = { path: CONFIG_FILE, read: () => io.readText(CONFIG_FILE) }
+  const loaded = loadConfig({ flags, env: io.env, file })
   if ('problems' in loaded) throw fatal(loaded.problems)
   return loaded.config
 }

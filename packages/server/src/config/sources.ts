@@ -1,5 +1,5 @@
 // Where settings are given: `resonate.toml`, the environment, flags. Each is read into values by key, with the place that they
-// came from, for messages. No value is looked at here, and nothing is read: texts come in.
+// came from, for messages. No value is looked at here, and no file is opened: who asks hands in how it is read.
 
 import { parse as parseToml, TomlError } from 'smol-toml'
 import { BY_ENV, BY_KEY, BY_OLDER_ENV, BY_OPTION, ENV_PREFIX, isOthers, isSection, unknownName } from './names.ts'
@@ -8,8 +8,8 @@ export interface ConfigSources {
   /** By key of the table or by option name (`serverPort`); strings as typed, lists as arrays. */
   readonly flags?: Readonly<Record<string, unknown>>
   readonly env?: Readonly<Record<string, string | undefined>>
-  /** `resonate.toml`, if there is one. */
-  readonly file?: { readonly path: string; readonly text: string }
+  /** `resonate.toml`. `read`: its text, or undefined where there is none; throws where it cannot be read. */
+  readonly file?: { readonly path: string; read(): string | undefined }
 }
 
 /** A value as it was written, with the name of the place it came from, for messages. */
@@ -20,21 +20,20 @@ export interface GivenValue {
 
 export function fileValues(file: ConfigSources['file'], problems: string[]): Map<string, GivenValue> {
   const values = new Map<string, GivenValue>()
-  if (!file) return values
   try {
-    flatten(parseToml(file.text), '', file.path, values, problems)
+    const text = file?.read()
+    if (file && text !== undefined) flatten(parseToml(text), '', file.path, values, problems)
   } catch (error) {
-    problems.push(
-      `${file.path} is not valid TOML${error instanceof TomlError ? whereAndWhy(error) : `: ${String(error)}`}`,
-    )
+    problems.push(`${file?.path} ${fileProblem(error)}`)
   }
   return values
 }
 
 /** One line of what the parser draws over several. */
-function whereAndWhy({ line, message }: TomlError): string {
-  const [reason] = message.replace('Invalid TOML document: ', '').split('\n')
-  return `, line ${line}: ${reason}`
+function fileProblem(error: unknown): string {
+  if (!(error instanceof TomlError)) return `cannot be read: ${(error as Error).message}`
+  const [reason] = error.message.replace('Invalid TOML document: ', '').split('\n')
+  return `is not valid TOML, line ${error.line}: ${reason}`
 }
 
 /** Nested tables to dotted keys. Only a key of the table, or a table on the way to one, may appear. */
