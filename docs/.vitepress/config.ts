@@ -19,7 +19,15 @@ export default defineConfig({
       activeMatch: `^(${items.map(({ link }) => link).join('|')})$`,
     })),
     sidebar: sidebar.map(({ text, items }) => ({ text, items: [...items] })),
-    search: { provider: 'local' },
+    search: {
+      provider: 'local',
+      // The reference of the SDK is half of all sections. Who knows a name finds it; who asks a question is led to a page first.
+      options: {
+        miniSearch: {
+          searchOptions: { boostDocument: (id: string) => (id.startsWith('/sdk#') || id === '/sdk' ? 0.3 : 1) },
+        },
+      },
+    },
     outline: [2, 3],
   },
   markdown: {

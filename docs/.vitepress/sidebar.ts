@@ -11,7 +11,7 @@ export const sidebar: readonly Section[] = [
     items: [
       { text: 'Getting started', link: '/start' },
       { text: 'Concepts', link: '/concepts' },
-      { text: 'Questions', link: '/faq' },
+      { text: 'Questions (FAQ)', link: '/faq' },
       { text: 'Guarantees and limits', link: '/limits' },
       { text: 'Coming from elsewhere', link: '/coming-from' },
     ],
