@@ -40,11 +40,22 @@ export function openSession(io: Io, command: Command): Session {
     const source = server === undefined ? 'RESONATE_URL' : '--server'
     throw new Failure(`${source} is to be a URL such as ${DEFAULT_URL}, not '${text}'.`, EXIT.usage)
   }
-  const credentials = token ?? nonEmpty(io.env.RESONATE_TOKEN)
-  const client = createClient(io, { url, ...(credentials === undefined ? {} : { token: credentials }) })
+  const client = createClient(io, { url, ...tokenOf(token, io) })
   const jsonAsked = json === true
   const out = createOutput(io, { json: jsonAsked })
   return { io, client, out, jsonAsked, ask: (kind, data) => ask(client, kind, data) }
+}
+
+/** Without the end of the line that a file or a Secret has brought along. Never printed: it is a secret. */
+function tokenOf(given: string | undefined, io: Io): { token?: string } {
+  const token = nonEmpty((given ?? io.env.RESONATE_TOKEN)?.trim())
+  if (token === undefined) return {}
+  if (/^[\x21-\x7e]+$/.test(token)) return { token }
+  const source = given === undefined ? 'RESONATE_TOKEN' : '--token'
+  throw new Failure(
+    `${source} is no token: no header can carry what is in it. Expected one line such as eyJ….`,
+    EXIT.usage,
+  )
 }
 
 async function ask<K extends Kind>(client: Client, kind: K, data: RequestTable[K]['data']) {

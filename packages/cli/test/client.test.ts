@@ -138,6 +138,19 @@ test('a refusal is the server’s own words and its status, on stderr', async ()
   assert.deepEqual(world.printed, { stdout: '', stderr: 'Error: Promise not found (404)\n' })
 })
 
+test('a token may come with the end of its line, and what cannot be one is wrong usage, and is not shown', async () => {
+  const world = createWorld({ answer: found, env: { RESONATE_TOKEN: 'secret\n' } })
+  assert.equal(await world.run('promises', 'get', 'a'), 0)
+  assert.equal(world.sent[0]?.authorization, 'Bearer secret')
+  for (const token of ['secret\nsecret', 'secret日本']) {
+    const odd = createWorld({ answer: found })
+    assert.equal(await odd.run('promises', 'get', 'a', '--token', token), 2)
+    assert.match(odd.printed.stderr, /^Error: --token is no token/)
+    assert.doesNotMatch(odd.printed.stderr, /secret/)
+    assert.deepEqual(odd.sent, [])
+  }
+})
+
 test('what a server says steers the terminal no more than what it keeps', async () => {
   const world = createWorld({ answer: () => ({ status: 404, data: 'no \u001b[31ma' }) })
   await world.run('promises', 'get', 'a')
