@@ -37,6 +37,15 @@ test('what ripens after a tick to a time yet to come is offered at its own time 
   assert.deepEqual(port.take(), ['a'])
 })
 
+test('what becomes ready at debug time is offered at debug time', async (t) => {
+  const bench = await open(t)
+  const port = await bench.connect('w')
+  const tags = { 'resonate:target': 'poll://any@g' }
+  const data = { id: 'a', timeoutAt: START + 2 * HOUR, param: {}, tags }
+  await bench.engine.submit({ kind: 'promise.create', data }, { debugTime: START + HOUR })
+  assert.deepEqual(port.take(), ['a'])
+})
+
 test('after a reset a worker has nothing in hand', async (t) => {
   const bench = await open(t)
   const port = await bench.connect('w', { capacity: 1 })

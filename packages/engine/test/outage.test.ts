@@ -68,6 +68,34 @@ test('a race that is lost is run again, and nobody notices', async (t) => {
   assert.deepEqual([losses < 0, world.said], [true, []])
 })
 
+test('what a lost race has moved is moved back: the one worker of capacity 1 has room again, and only that', async (t) => {
+  const world = await start(t)
+  const { bench } = world
+  const port = await bench.connect('w', { capacity: 1 })
+  loseAtCommit(world)
+  await bench.ask(create('a'))
+  assert.deepEqual(port.take(), ['a'])
+  loseAtCommit(world)
+  const settle = { kind: 'promise.settle', data: { id: 'a', state: 'resolved', value: {} } } as const
+  await bench.engine.submitAll([
+    { kind: 'task.acquire', data: { id: 'a', version: 0, pid: 'w', ttl: 1_000 } },
+    { kind: 'task.fulfill', data: { id: 'a', version: 1, action: settle } },
+  ])
+  await bench.engine.submitAll([create('b'), create('c')])
+  await bench.settle()
+  assert.deepEqual(port.take(), ['b'])
+})
+
+/** The next commit that writes anything meets another server. */
+function loseAtCommit({ rows }: Outage): void {
+  const begin = rows.begin.bind(rows)
+  rows.begin = async (needs) => {
+    rows.begin = begin
+    const transaction = await begin(needs)
+    return { ...transaction, commit: () => Promise.reject(new LostRace('deadlock detected')) }
+  }
+}
+
 test('a store that answers nothing but races is an outage, not a loop', async (t) => {
   const world = await start(t)
   world.fault = () => {

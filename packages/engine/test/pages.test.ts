@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Request, RequestTable } from '@resonatehq/protocol'
+import { DEFAULT_CONFIG, type Request, type RequestTable } from '@resonatehq/protocol'
 import { open, START } from './world.ts'
 
 type Found = RequestTable['promise.search']['answer']
@@ -22,4 +22,29 @@ test('a thousand searches in one batch find shorter pages than one alone, and al
     const { promises, cursor } = data as Found
     assert.deepEqual([status, promises.length, cursor !== undefined], [200, 1, true])
   }
+})
+
+test('a page that is cut short holds nothing of what its batch creates beyond it, and the next begins there', async (t) => {
+  const bench = await open(t, { machine: { ...DEFAULT_CONFIG, examinedBytesMax: 250_000 } })
+  const param = { data: 'x'.repeat(100_000) }
+  const create = (id: string): Request => ({
+    kind: 'promise.create',
+    data: { id, timeoutAt: START + 9e6, param, tags: {} },
+  })
+  await bench.engine.submitAll(['a', 'b', 'c', 'd'].map(create))
+  const search = (cursor?: string): Request => ({
+    kind: 'promise.search',
+    data: cursor === undefined ? {} : { cursor },
+  })
+  const [, first] = await bench.engine.submitAll([create('z'), search()])
+  const found: string[][] = []
+  for (let page = first?.data as Found; ; ) {
+    found.push(page.promises.map(({ id }) => id))
+    if (page.cursor === undefined) break
+    page = (await bench.engine.submit(search(page.cursor))).data as Found
+  }
+  assert.deepEqual(found, [
+    ['a', 'b', 'c'],
+    ['d', 'z'],
+  ])
 })

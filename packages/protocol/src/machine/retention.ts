@@ -13,11 +13,10 @@ import { remakes } from './schedule.ts'
 
 export function forgetPromise(env: Env, { id, before }: StepTable['promise.forget']): Decision {
   const stored = env.view.promise(id)
-  const limit = Math.min(before, env.now)
-  if (!stored || !isOver(stored, limit)) return noop()
+  if (!stored || !isOver(stored, before)) return noop()
   if (stored.wakeAt !== null || env.view.isOwed(id)) return noop() // R1
   const elders = eldersOf(id, stored.tags).map((elder) => env.view.promise(elder))
-  if (elders.some((elder) => elder !== null && !isOver(elder, limit))) return noop() // R2
+  if (elders.some((elder) => elder !== null && !isOver(elder, before))) return noop() // R2
   const scheduleId = stored.tags[TAG_SCHEDULE]
   if (scheduleId !== undefined && remakes(env.view.schedule(scheduleId), id)) return noop() // R3
   return ok({ isForgotten: true }, [{ kind: 'promise.drop', id }])

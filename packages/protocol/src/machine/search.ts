@@ -70,7 +70,7 @@ function pageOf(search: Search, limit: number): number {
 }
 
 function hasTags(tags: Tags, wanted: Tags = {}): boolean {
-  return Object.entries(wanted).every(([name, value]) => Object.hasOwn(tags, name) && tags[name] === value)
+  return Object.entries(wanted).every(([name, value]) => tags[name] === value)
 }
 
 interface Paging<T> {

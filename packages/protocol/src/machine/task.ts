@@ -142,10 +142,8 @@ export function fenceTask(env: Env, data: Data<'task.fence'>): Decision {
   const inner = atFrontDoor(env, action)
   const { status, data: answer } = inner.answer
   const head = { corrId: action.head?.corrId ?? '0', status, version: PROTOCOL_VERSION }
-  return ok({ action: { kind: action.kind, head, data: answer }, preload: [] }, [
-    ...progress(held.task),
-    ...inner.effects,
-  ])
+  const effects = status === 200 ? [...progress(held.task), ...inner.effects] : inner.effects
+  return ok({ action: { kind: action.kind, head, data: answer }, preload: [] }, effects)
 }
 
 /** The inner action, decided as if it had come by itself: a rule that it breaks is its own answer. */
