@@ -262,7 +262,7 @@ export function createListener(parts: ListenParts): Listener {
   }
 
   function onDrop(): void {
-    const now = platform.now()
+    const now = platform.ticks()
     if (now - droppedLoggedAt < DROP_LOG_MS) return
     droppedLoggedAt = now
     logger.warn({ connections: sockets.size }, 'Connections are turned away: server.max_connections are open')

@@ -101,7 +101,7 @@ export function createServer(config: Config, parts: ServerParts): Server {
     post: poster.post,
     logger: componentOf(logger, 'push'),
     metrics,
-    now: platform.now,
+    platform,
   })
   metrics.watch({
     engine: () => engine?.stats,

@@ -92,6 +92,16 @@ test('made-up key names cannot make the set be fetched more often than the cool-
   assert.equal(issuer.fetches, 2)
 })
 
+test('a clock that is set back does not keep new keys from being fetched', async () => {
+  const { platform, issuer, statusOf } = world(jwk(old, 'old'))
+  assert.equal(await statusOf(await lasting(old, 'old')), 200)
+  const token = await lasting(next, 'new')
+  issuer.keys = [jwk(next, 'new')]
+  platform.now = () => NOW - 24 * 60 * MINUTE
+  await platform.advance(MINUTE, settled)
+  assert.equal(await statusOf(token), 200)
+})
+
 test('while the issuer is away its keys stay good, for as long as the setting says', async () => {
   const { platform, issuer, statusOf } = world(jwk(old, 'old'))
   const token = await lasting(old, 'old')

@@ -120,6 +120,17 @@ test('a comment at least every fifteen seconds keeps a connection alive', async 
   assert.equal(stream.isDestroyed, false)
 })
 
+test('a clock that is set back holds back no comment, and no peer that takes nothing', async () => {
+  const { platform, connect } = open()
+  const { stream } = connect('/poll/g/w')
+  const sleeper = connect('/poll/g/v')
+  stream.written = ''
+  platform.now = () => platform.ticks() - 3_600_000
+  await platform.advance(15_000, async () => stream.flush())
+  assert.match(stream.written, /^(:\n\n)+$/)
+  assert.deepEqual([stream.isDestroyed, sleeper.stream.isDestroyed], [false, true])
+})
+
 test('a peer that takes nothing is cut off within a keep-alive window', async () => {
   const { platform, connect } = open()
   const { stream, port } = connect('/poll/g/w')

@@ -21,9 +21,10 @@ function open(flags: Record<string, unknown> = {}) {
     posts.push({ url, end: resolve })
     return { done: promise, abort: () => resolve({ failure: 'aborted' }) }
   }
-  const clock = { now: 0 }
+  const clock = { now: 0, setBackMs: 0 }
+  const platform = { now: () => clock.now - clock.setBackMs, ticks: () => clock.now }
   const metrics = createMetrics({ build: { version: '', node: '' }, process: false })
-  const push = createPush({ config: configOf(flags), post, logger: silentLogger, metrics, now: () => clock.now })
+  const push = createPush({ config: configOf(flags), post, logger: silentLogger, metrics, platform })
   return { push, posts, clock }
 }
 
@@ -75,6 +76,24 @@ test('a queue that is full refuses at once, and a stop gives up what waits', asy
   assert.equal(push.inFlight, 1)
   push.stop()
   assert.deepEqual(await Promise.all(deliveries), [false, false, false, false, false])
+})
+
+test('a clock that is set back lets no target rest longer', async () => {
+  const { push, posts, clock } = open()
+  const deliver = (): Promise<boolean> => {
+    const delivered = push.deliver('http://t/', MESSAGE)
+    posts.shift()?.end({ status: 500 })
+    return delivered
+  }
+  for (let failure = 0; failure < 3; failure++) {
+    await deliver()
+    clock.now += 1
+  }
+  assert.equal(posts.length, 0)
+  clock.setBackMs = 3_600_000
+  clock.now += 1_000
+  push.deliver('http://t/', MESSAGE)
+  assert.equal(posts.length, 1)
 })
 
 test('past the limit of targets a new one waits for a later try, and known ones go on', async () => {

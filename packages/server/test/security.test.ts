@@ -2,7 +2,7 @@
 // workers whose token runs out.
 
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, type TestContext, test } from 'node:test'
@@ -228,6 +228,8 @@ test('without a file of its own the audit log is part of the log; without tokens
   assert.deepEqual([line?.audit.subject, line?.audit.kind, line?.audit.status], ['anyone', 'task.halt', 404])
 })
 
+const skip = existsSync('/dev/full') ? false : 'needs a file that is always full'
+
 test('an audit file that was moved away is begun anew when the server is told', async () => {
   const path = join(folder, 'rotated.log')
   const audit = new AuditLog(new ManualPlatform({ now: NOW }), silentLogger)
@@ -241,7 +243,23 @@ test('an audit file that was moved away is begun anew when the server is told', 
   assert.deepEqual([linesOf(`${path}.1`)[0]?.id, linesOf(path)[0]?.id], ['before', 'after'])
 })
 
-const skip = existsSync('/dev/full') ? false : 'needs a file that is always full'
+test('what the file before a rotation fails at last does not end the one after it', { skip }, async () => {
+  const path = join(folder, 'linked.log')
+  symlinkSync('/dev/full', path)
+  const errors: string[] = []
+  const logger = { ...silentLogger, error: (_fields: object, message: string) => void errors.push(message) }
+  const audit = new AuditLog(new ManualPlatform({ now: NOW }), logger)
+  const act = { subject: 'ann', role: 'operator', kind: 'task.halt', corrId: 'c', status: 200 }
+  audit.open(path)
+  audit.record({ ...act, id: 'before' })
+  rmSync(path)
+  audit.reopen()
+  while (errors.length === 0) await new Promise(setImmediate)
+  audit.record({ ...act, id: 'after' })
+  await audit.close()
+  assert.equal(linesOf(path)[0]?.id, 'after')
+  assert.match(errors[0] ?? '', /SIGHUP/)
+})
 
 test('an act that cannot be written to the audit file is in the log', { skip }, async () => {
   const logged: string[] = []

@@ -43,8 +43,13 @@ export class AuditLog implements Audit {
     const fd = openOf(path)
     void this.close()
     this.#path = path
-    this.#stream = createWriteStream(path, { fd, flags: 'a' })
-    this.#stream.on('error', (error) => this.#failed(error))
+    const stream = createWriteStream(path, { fd, flags: 'a' })
+    this.#stream = stream
+    stream.on('error', (error) => {
+      this.#complain(error)
+      // The one before a rotation may fail after it: the new one goes on.
+      if (this.#stream === stream) this.#stream = undefined
+    })
   }
 
   reopen(): void {
@@ -52,7 +57,8 @@ export class AuditLog implements Audit {
     try {
       this.open(this.#path)
     } catch (error) {
-      this.#failed(error as Error)
+      void this.close()
+      this.#complain(error as Error)
     }
   }
 
@@ -72,9 +78,10 @@ export class AuditLog implements Audit {
     return new Promise((resolve) => (stream && !stream.destroyed ? stream.end(() => resolve()) : resolve()))
   }
 
-  #failed(error: Error): void {
-    this.#logger.error({ err: error, path: this.#path }, 'The audit file cannot be written (observability.audit_file)')
-    this.#stream = undefined
+  #complain(error: Error): void {
+    const message =
+      'The audit file cannot be written (observability.audit_file): until a SIGHUP opens it again, acts are in this log'
+    this.#logger.error({ err: error, path: this.#path }, message)
   }
 }
 

@@ -77,7 +77,7 @@ export class TokenGuard implements Guard {
   }
 
   #metered({ caller, bucket }: Known): Verdict {
-    const waitMs = this.#options.rates?.take(bucket, this.#options.platform.now()) ?? 0
+    const waitMs = this.#options.rates?.take(bucket, this.#options.platform.ticks()) ?? 0
     if (waitMs === 0) return caller
     const message = 'This token asks more often than it may (limits.token_rate, limits.token_burst). Try again later.'
     return { status: 429, message, retryAfterS: Math.ceil(waitMs / 1_000) }

@@ -65,6 +65,7 @@ export class KeySet implements KeySource {
   readonly #options: KeySetOptions
   #keys: readonly PublicKey[] = []
   #text = ''
+  // In ticks: a clock that is set back must not keep new keys from being fetched.
   #fetchedAt = Number.NEGATIVE_INFINITY
   #triedAt = Number.NEGATIVE_INFINITY
   #fetching: Promise<void> | undefined
@@ -93,8 +94,8 @@ export class KeySet implements KeySource {
   refresh(): Promise<void> {
     const { platform, cooldownMs } = this.#options
     if (this.#fetching) return this.#fetching
-    if (platform.now() - this.#triedAt < cooldownMs) return Promise.resolve()
-    this.#triedAt = platform.now()
+    if (platform.ticks() - this.#triedAt < cooldownMs) return Promise.resolve()
+    this.#triedAt = platform.ticks()
     this.#fetching = this.#fetchKeys().finally(() => {
       this.#fetching = undefined
     })
@@ -102,7 +103,7 @@ export class KeySet implements KeySource {
   }
 
   get #age(): number {
-    return this.#options.platform.now() - this.#fetchedAt
+    return this.#options.platform.ticks() - this.#fetchedAt
   }
 
   get #isUsable(): boolean {
@@ -120,7 +121,7 @@ export class KeySet implements KeySource {
     try {
       const text = await this.#download()
       const keys = keysOfKeySet(text, algorithms)
-      this.#fetchedAt = platform.now()
+      this.#fetchedAt = platform.ticks()
       if (text === this.#text) return
       this.#keys = keys
       this.#text = text

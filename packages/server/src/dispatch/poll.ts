@@ -75,6 +75,7 @@ const TIMER_MAX_MS = 2 ** 31 - 1
 const SWEEPS_PER_WINDOW = 5
 
 interface Write {
+  /** In ticks: a clock that is set back must not hold a comment back. */
   readonly at: number
   readonly messages: number
   readonly bytes: number
@@ -92,6 +93,7 @@ interface Connection {
   /** Taken and not yet flushed: pending and writes together. */
   messages: number
   bytes: number
+  /** In ticks. */
   wroteAt: number
   ended: boolean
   /** Bytes of a message that it has refused, until the engine was told that there is room for it. 0: none. */
@@ -158,7 +160,7 @@ export function createPoll(parts: PollParts): Poll {
     connection.pending = ''
     connection.pendingMessages = 0
     connection.pendingBytes = 0
-    write(connection, text, { at: platform.now(), messages, bytes })
+    write(connection, text, { at: platform.ticks(), messages, bytes })
   }
 
   function write(connection: Connection, text: string, record: Write): void {
@@ -201,7 +203,7 @@ export function createPoll(parts: PollParts): Poll {
   }
 
   function sweep(): void {
-    const now = platform.now()
+    const now = platform.ticks()
     for (const connection of connections) {
       const oldest = connection.writes[0]
       if (oldest && now - oldest.at > windowMs - sweepMs) cutOff(connection)
@@ -232,7 +234,7 @@ export function createPoll(parts: PollParts): Poll {
       writes: [],
       messages: 0,
       bytes: 0,
-      wroteAt: platform.now(),
+      wroteAt: platform.ticks(),
       ended: false,
       refusedBytes: 0,
       drained: () => {},

@@ -8,6 +8,7 @@
 // P4. Targets, places, queues and bytes are bounded. Past a bound the answer is false at once; what it is about is still
 //     in the store and is tried again.
 
+import type { Platform } from '@resonatehq/engine'
 import type { Message, PushTrouble } from '@resonatehq/protocol'
 import type { Config } from '../config/settings.ts'
 import type { Logger } from '../log.ts'
@@ -35,8 +36,7 @@ export interface PushParts {
   readonly post: Post
   readonly logger: Logger
   readonly metrics: Metrics
-  /** ms since epoch. */
-  readonly now: () => number
+  readonly platform: Pick<Platform, 'now' | 'ticks'>
 }
 
 /** Failures in a row after which a target rests. */
@@ -59,7 +59,7 @@ interface Target {
 
 interface Ended {
   readonly posted: Posted
-  /** ms since epoch. */
+  /** In ticks. */
   readonly startedAt: number
 }
 
@@ -67,14 +67,15 @@ interface Ended {
 interface Trouble {
   /** In a row. POSTs that were under way together fail once. */
   readonly failures: number
-  /** The last of them, ms since epoch. */
+  /** The last of them: in ticks, and in ms since epoch for people. */
   readonly failedAt: number
-  /** Nothing is sent before, ms since epoch. */
+  readonly failedAtEpoch: number
+  /** Nothing is sent before, in ticks: a clock that is set back must not make a target rest for longer. */
   readonly restsUntil: number
   readonly posted: Posted
 }
 
-export function createPush({ config, post, logger, metrics, now }: PushParts): Push {
+export function createPush({ config, post, logger, metrics, platform }: PushParts): Push {
   /** By address, the longest untroubled first. */
   const troubles = new Map<string, Trouble>()
   const targets = new Map<string, Target>()
@@ -111,7 +112,7 @@ export function createPush({ config, post, logger, metrics, now }: PushParts): P
   }
 
   function isResting(address: string): boolean {
-    return (troubles.get(address)?.restsUntil ?? 0) > now()
+    return (troubles.get(address)?.restsUntil ?? 0) > platform.ticks()
   }
 
   function mayStart(target: Target): boolean {
@@ -137,7 +138,7 @@ export function createPush({ config, post, logger, metrics, now }: PushParts): P
     waiting -= 1
     if (target.inFlight > 0) shared += 1
     target.inFlight += 1
-    const startedAt = now()
+    const startedAt = platform.ticks()
     const { done, abort } = post(target.address, delivery.body)
     aborts.add(abort)
     void done.then((posted) => {
@@ -178,15 +179,17 @@ export function createPush({ config, post, logger, metrics, now }: PushParts): P
 
   function fail(address: string, { posted, startedAt }: Ended): void {
     const known = troubles.get(address)
+    const failedAt = platform.ticks()
     const isCounted = known !== undefined && startedAt < known.failedAt
     const failures = (known?.failures ?? 0) + (isCounted ? 0 : 1)
     const askedMs = 'status' in posted ? Math.min(posted.retryAfterMs ?? 0, REST_MAX_MS) : 0
     const backoffMs =
       failures > FAILURES_FREE ? Math.min(REST_MS * 2 ** (failures - FAILURES_FREE - 1), REST_MAX_MS) : 0
     const restMs = Math.max(askedMs, backoffMs)
-    const restsUntil = isCounted ? Math.max(known.restsUntil, now() + askedMs) : now() + restMs
+    const restsUntil = isCounted ? Math.max(known.restsUntil, failedAt + askedMs) : failedAt + restMs
     troubles.delete(address)
-    troubles.set(address, { failures, failedAt: isCounted ? known.failedAt : now(), restsUntil, posted })
+    const counted = isCounted ? known : { failures, failedAt, failedAtEpoch: platform.now() }
+    troubles.set(address, { ...counted, restsUntil, posted })
     const [oldest] = troubles.keys()
     if (troubles.size > config['transports.http_push.max_targets'] && oldest !== undefined) troubles.delete(oldest)
     logger.warn({ address, ...posted, ...hintOf(posted), failures, restMs }, 'Push failed')
@@ -205,7 +208,7 @@ export function createPush({ config, post, logger, metrics, now }: PushParts): P
 
   function troubleOf(address: string): PushTrouble | undefined {
     const known = troubles.get(address)
-    return known && { failures: known.failures, failedAt: known.failedAt, answer: answerText(known.posted) }
+    return known && { failures: known.failures, failedAt: known.failedAtEpoch, answer: answerText(known.posted) }
   }
 
   return {
