@@ -96,6 +96,24 @@ test('every link of the documentation leads to a file', () => {
   assert.deepEqual(broken, [])
 })
 
+test('a reader is told under which name a snippet is kept: the comment that says so is not shown', () => {
+  const untold = PAGES.flatMap((page) => {
+    const text = readFileSync(join(ROOT, page), 'utf8')
+    return snippetsOf(text)
+      .filter(({ line, marks: { file }, text: snippet }) => {
+        const before = text
+          .split('\n')
+          .slice(0, line - 1)
+          .join('\n')
+          .replaceAll(/<!--.*-->/g, '')
+        const paragraph = before.trim().split('\n\n').at(-1) ?? ''
+        return file !== undefined && !`${paragraph}\n${snippet.split('\n')[0]}`.includes(file)
+      })
+      .map(({ marks: { file } }) => `${page}: ${file}`)
+  })
+  assert.deepEqual(untold, [])
+})
+
 test('every link to a heading finds it, on the site and in the repository', () => {
   const broken = [...PAGES, 'CONTRIBUTING.md', 'CHANGELOG.md'].flatMap((page) =>
     [...proseOf(wholeText(page)).matchAll(/\]\((?!https?:)([^)#\s]*)#([^)\s]+)\)/g)].flatMap(
