@@ -46,6 +46,12 @@ test('retention: a server that keeps everything says so', async () => {
   assert.match(world.printed.stderr, /keeps settled promises for ever/)
 })
 
+test('retention: no time is no age', async () => {
+  const world = createWorld()
+  assert.equal(await world.run('retention', '--age', '0'), 2)
+  assert.match(world.printed.stderr, /--age .* Expected more than no time/)
+})
+
 test('backup: the server is asked for a copy, by a name or without', async () => {
   const answer = () => ({ status: 200, data: { path: '/var/lib/backups/a.db', bytes: 4096 } })
   const world = createWorld({ tty: true, answer })

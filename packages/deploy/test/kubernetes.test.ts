@@ -176,6 +176,7 @@ for (const { kind, metadata, spec } of WORKLOADS) {
     assert.equal(runAsNonRoot, true)
     assert.equal(seccompProfile.type, 'RuntimeDefault')
     assert.equal(pod.automountServiceAccountToken, false)
+    assert.equal(pod.enableServiceLinks, false, 'a Service called resonate sets no variable of ours')
     assert.deepEqual(container.securityContext, {
       allowPrivilegeEscalation: false,
       readOnlyRootFilesystem: true,
@@ -221,6 +222,14 @@ for (const { kind, spec } of WORKLOADS.filter(({ metadata }) => metadata.name ==
       ports.map((port: { containerPort: number }) => port.containerPort),
       opened,
     )
+  })
+}
+
+for (const file of ['server-postgres.yaml', 'server-sqlite.yaml']) {
+  test(`${file}: a drain of a node can go on with one server, and while the database is away`, () => {
+    const [{ spec }] = only(file, 'PodDisruptionBudget')
+    assert.deepEqual([spec.maxUnavailable, spec.minAvailable], [1, undefined])
+    assert.equal(spec.unhealthyPodEvictionPolicy, 'AlwaysAllow')
   })
 }
 

@@ -96,6 +96,8 @@ metadata:
   {{- end }}
 spec:
   automountServiceAccountToken: false
+  # A Service called resonate would put RESONATE_PORT and its like into every pod, which mean something else here.
+  enableServiceLinks: false
   securityContext: {{- toYaml .Values.podSecurityContext | nindent 4 }}
   # The pause of preStop, the stop itself, and a margin.
   terminationGracePeriodSeconds: {{ add 5 $server.shutdownTimeoutSeconds 15 }}

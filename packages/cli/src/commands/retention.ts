@@ -2,7 +2,7 @@
 // `promises.retention` is set.
 
 import { Command } from 'commander'
-import { duration } from '../arguments.ts'
+import { positiveDuration } from '../arguments.ts'
 import { instantText } from '../describe.ts'
 import { example } from '../help.ts'
 import type { Io } from '../io.ts'
@@ -29,7 +29,7 @@ export function retentionCommand(io: Io): Command {
     .option(
       '--age <duration>',
       'as if promises were kept this long (default: promises.retention of the server)',
-      duration,
+      positiveDuration,
     )
     .option('--dry-run', 'says so: this command never deletes anything')
     .addHelpText('after', example('resonate retention --dry-run', 'resonate retention --age 30d'))
