@@ -29,6 +29,7 @@ export default defineConfig({
       },
     },
     outline: [2, 3],
+    notFound: { quote: 'No page has this address.' },
   },
   markdown: {
     // Pages are read in the repository too, and link to files outside of this folder, which the site does not have.
