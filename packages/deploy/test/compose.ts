@@ -16,10 +16,16 @@ export interface Service {
   readonly ports?: readonly string[]
   readonly volumes?: readonly string[]
   readonly healthcheck?: { readonly test: readonly string[] }
-  readonly depends_on?: readonly string[] | Readonly<Record<string, { readonly condition: string }>>
+  readonly depends_on?: readonly string[] | Readonly<Record<string, Dependency>>
   readonly deploy?: { readonly replicas?: number }
   readonly read_only?: boolean
   readonly stop_grace_period?: string
+}
+
+export interface Dependency {
+  readonly condition: string
+  /** It is started anew when the other is replaced. */
+  readonly restart?: boolean
 }
 
 export interface Compose {
