@@ -47,7 +47,10 @@ export function emitDeclarations(out: string): void {
 function compile(out: string): void {
   const { status, stdout, stderr } = tsc(['--outDir', out])
   if (status !== 0) throw new Error(`The packages do not compile:\n${stdout}${stderr}`)
-  for (const path of globSync('**/*.d.ts', { cwd: out })) rewrite(join(out, path))
+  for (const path of globSync('**/*.d.ts', { cwd: out })) {
+    rewrite(join(out, path))
+    declareRequired(join(out, path))
+  }
 }
 
 function tsc(flags: readonly string[]) {
@@ -77,10 +80,26 @@ function wholeFiles(from: string, { files = [] }: Manifest): string[] {
 
 export function publishedManifest(manifest: Manifest): object {
   const kept = Object.entries(manifest).filter(([field]) => !CHECKOUT_ONLY.includes(field))
+  const exports = manifest.exports ? (built(manifest.exports, true) as Record<string, Entry>) : undefined
   return {
     ...Object.fromEntries(kept),
-    ...(manifest.exports ? { exports: built(manifest.exports, true) } : {}),
+    ...(exports ? { exports, ...withoutExports(exports) } : {}),
     ...(manifest.imports ? { imports: built(manifest.imports, false) } : {}),
+  }
+}
+
+type Entry = string | { readonly require: { readonly types: string; readonly default: string } }
+
+/** For resolvers from before `exports`: that of TypeScript's `module: commonjs` is one. */
+function withoutExports(exports: Readonly<Record<string, Entry>>): object {
+  const typed = Object.entries(exports).flatMap(([name, entry]) =>
+    typeof entry === 'string' ? [] : [{ name, ...entry.require }],
+  )
+  const main = typed.find(({ name }) => name === '.')
+  const others = typed.filter(({ name }) => name !== '.').map(({ name, types }) => [name.slice(2), [types]])
+  return {
+    ...(main ? { main: main.default, types: main.types } : {}),
+    ...(others.length > 0 ? { typesVersions: { '*': Object.fromEntries(others) } } : {}),
   }
 }
 
@@ -91,7 +110,19 @@ function built(entry: unknown, isTyped: boolean): unknown {
   const path = String(entry)
   if (!path.endsWith('.ts')) return path
   const stem = path.slice(0, -'.ts'.length)
-  return isTyped ? { types: `${stem}.d.ts`, default: `${stem}.js` } : `${stem}.js`
+  const code = `${stem}.js`
+  if (!isTyped) return code
+  return { import: { types: `${stem}.d.ts`, default: code }, require: { types: `${stem}.d.cts`, default: code } }
+}
+
+/**
+ * Node requires what is an ES module, but TypeScript's `node16` and `node18` do not believe it: by the name of its declarations what
+ * they require is a CommonJS module, as it is to them in every way that they can notice.
+ */
+function declareRequired(path: string): void {
+  const text = readFileSync(path, 'utf8').replace(/\n\/\/# sourceMappingURL=.*/, '')
+  const required = text.replaceAll(/((?:from|import)\s*\(?\s*)(['"])(\.{1,2}\/[^'"]+)\.js\2/g, '$1$2$3.cjs$2')
+  writeFileSync(path.replace(/\.d\.ts$/, '.d.cts'), required)
 }
 
 /** The compiler leaves declarations, and files that are JavaScript already, with the names of the sources. */

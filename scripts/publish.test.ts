@@ -14,8 +14,8 @@ import { build, published, publishedManifest } from './build.ts'
 import { snippetsOf } from './snippets.ts'
 
 const ROOT = join(import.meta.dirname, '..')
-/** Only here, since nothing else of ours is made or tested with them; Express is for its example. */
-const OTHERS = ['vitest@5.1.1', 'jest@30.5.2', 'express@5.3.0'] as const
+/** Only here, since nothing else of ours is made or tested with them; Express is for its example, the compiler for its older ways. */
+const OTHERS = ['vitest@5.1.1', 'jest@30.5.2', 'express@5.3.0', 'typescript@5.9.3'] as const
 
 const folder = mkdtempSync(join(tmpdir(), 'resonate-published-'))
 const app = join(folder, 'app')
@@ -26,7 +26,15 @@ test('each package is published with the entries that it has, as JavaScript', ()
   const manifest = { name: 'a', exports: table, imports: { '#b': { browser: './src/c.ts', default: 'd' } } }
   assert.deepEqual(publishedManifest({ ...manifest, files: ['src'], scripts: {}, devDependencies: {} }), {
     name: 'a',
-    exports: { '.': { types: './src/index.d.ts', default: './src/index.js' }, './package.json': './package.json' },
+    exports: {
+      '.': {
+        import: { types: './src/index.d.ts', default: './src/index.js' },
+        require: { types: './src/index.d.cts', default: './src/index.js' },
+      },
+      './package.json': './package.json',
+    },
+    main: './src/index.js',
+    types: './src/index.d.cts',
     imports: { '#b': { browser: './src/c.js', default: 'd' } },
   })
   for (const name of ['cli', 'engine', 'protocol', 'sdk', 'server', 'store'])
@@ -65,6 +73,18 @@ suite('installed from tarballs', { skip: isLong ? false : 'it installs from the 
     write('tsconfig.json', JSON.stringify({ compilerOptions: options, files: ['order.ts', 'typed.ts'] }))
     run(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.json'])
   })
+
+  for (const module of ['commonjs', 'node16', 'nodenext'] as const)
+    test(`a program that is compiled to CommonJS has the types, and runs: module ${module}`, () => {
+      write(`${module}/package.json`, '{}')
+      write(`${module}/typed.ts`, TYPED)
+      write(`${module}/main.ts`, REQUIRED)
+      const flags = ['--strict', '--target', 'es2022', '--module', module]
+      const files = [`${module}/main.ts`, `${module}/typed.ts`]
+      run(process.execPath, ['node_modules/typescript/bin/tsc', ...flags, ...files])
+      assert.match(readFileSync(join(app, module, 'main.js'), 'utf8'), /require\(/)
+      assert.match(run(process.execPath, [`${module}/main.js`]), /paid 4200 function/)
+    })
 
   test('a server inside the process keeps its work in a file', () => {
     write('local.js', LOCAL)
@@ -131,6 +151,19 @@ export const refused = pay.run('pay-2', '4200')
 export const handle: Promise<ResonateHandle<{ paid: number }>> = new AsyncResonate().run('pay-3', charge, 1)
 export type Ports = Network | Logger
 export const called = new CalledResonate({ trusted: true }).handler
+`
+
+const REQUIRED = `
+import { type Context, Resonate } from '@resonatehq/sdk'
+import { World } from '@resonatehq/sdk/testing'
+const world = new World()
+const pay = world.resonate().register('pay', function* (ctx: Context, cents: number) {
+  return yield* ctx.run(() => cents)
+})
+void world.until(pay.run('pay-1', 4200)).then(async (paid: number) => {
+  console.log('paid', paid, typeof Resonate)
+  await world.stop()
+})
 `
 
 const LOCAL = `
