@@ -61,10 +61,16 @@ export function recordText(
   return [printable(title), ...lines].join('\n')
 }
 
+/** A cell that is wider pushes the rest of its own line away, and no other line. */
+const COLUMN_WIDTH_MAX = 60
+
 /** Columns under headings, as wide as they need to be. */
 export function tableText(headings: readonly string[], rows: readonly (readonly string[])[]): string {
   const lines = [headings, ...rows.map((row) => row.map(printable))]
-  const widths = headings.map((_, column) => Math.max(...lines.map((line) => widthOf(line[column] ?? ''))))
+  const widths = headings.map((_, column) => {
+    const cells = lines.map((line) => widthOf(line[column] ?? ''))
+    return Math.max(...cells.filter((width) => width <= COLUMN_WIDTH_MAX))
+  })
   return lines
     .map((line) =>
       line

@@ -140,6 +140,18 @@ test('a table is as wide as its widest cells, without trailing blanks', () => {
   )
 })
 
+test('one long id does not push all other lines off the screen', () => {
+  const long = 'x'.repeat(500)
+  const lines = tableText(
+    ['ID', 'STATE'],
+    [
+      ['order', 'a'],
+      [long, 'b'],
+    ],
+  ).split('\n')
+  assert.deepEqual(lines, ['ID     STATE', 'order  a', `${long}  b`])
+})
+
 test('long cells are cut', () => {
   assert.equal(shorten('abcdef', 4), 'abc…')
   assert.equal(shorten('abcd', 4), 'abcd')
