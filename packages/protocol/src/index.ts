@@ -38,7 +38,9 @@ export { decodeCursor, encodeCursor } from './machine/search.ts'
 export {
   compareDue,
   compareUnblocks,
+  cutOwed,
   cutPage,
+  cutWaiters,
   type Due,
   handOf,
   promiseBytes,

@@ -15,6 +15,18 @@ import type {
 import type { MovedRows, MovedTable } from './move.ts'
 import type { SettledPromise } from './store.ts'
 
+/** All that a reset empties. */
+export const TABLES = ['promises', 'tasks', 'callbacks', 'listeners', 'unblocks', 'workers', 'schedules', 'counters']
+
+// Columns by table, in the order in which statements name them.
+export const PROMISE = 'id, state, param, value, tags, origin, branch, timeout_at, created_at, settled_at, wake_at'
+export const TASK =
+  'id, state, version, ttl, pid, due_at, since_at, offered_at, resumes, address, queue, worker, lost, released, awaits, halt'
+export const UNBLOCK = 'id, address, queue, created_at'
+export const WORKER = 'pid, server, "group", capacity, info, seen_at, gone_at, beat'
+export const SCHEDULE =
+  'id, cron, promise_id, promise_timeout, promise_param, promise_tags, created_at, next_run_at, last_run_at'
+
 export type Column = string | number | null
 export type Columns = Record<string, Column>
 

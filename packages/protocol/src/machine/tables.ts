@@ -68,6 +68,17 @@ export function cutPage<T extends ScanTable>(
   return { rows: page, more: false }
 }
 
+/** The first waiters of those read, which is one more of each kind than a page holds where there are more. */
+export function cutWaiters(awaiters: readonly string[], addresses: readonly string[]): Waiters {
+  const more = awaiters.length > WAITERS_PAGE || addresses.length > WAITERS_PAGE
+  return { awaiters: awaiters.slice(0, WAITERS_PAGE), addresses: addresses.slice(0, WAITERS_PAGE), more }
+}
+
+/** The first of those read to whom an unblock is owed, likewise. */
+export function cutOwed(addresses: readonly string[]): Owed {
+  return { addresses: addresses.slice(0, WAITERS_PAGE), more: addresses.length > WAITERS_PAGE }
+}
+
 export class Tables implements View {
   readonly promises = new Map<string, PromiseRow>()
   readonly tasks = new Map<string, TaskRow>()
@@ -122,7 +133,7 @@ export class Tables implements View {
       if (!key.startsWith(`${id}\0`)) break
       if (addresses.push(key.slice(id.length + 1)) > WAITERS_PAGE) break
     }
-    return { addresses: addresses.slice(0, WAITERS_PAGE), more: addresses.length > WAITERS_PAGE }
+    return cutOwed(addresses)
   }
 
   schedule(id: string): ScheduleRow | null {
@@ -130,10 +141,8 @@ export class Tables implements View {
   }
 
   waiters(id: string): Waiters {
-    const awaiters = take(this.callbacks.get(id), WAITERS_PAGE + 1)
-    const addresses = take(this.listeners.get(id), WAITERS_PAGE + 1)
-    const more = awaiters.length > WAITERS_PAGE || addresses.length > WAITERS_PAGE
-    return { awaiters: awaiters.slice(0, WAITERS_PAGE), addresses: addresses.slice(0, WAITERS_PAGE), more }
+    const most = WAITERS_PAGE + 1
+    return cutWaiters(take(this.callbacks.get(id), most), take(this.listeners.get(id), most))
   }
 
   held(pid: string): readonly string[] {

@@ -5,7 +5,9 @@
 import {
   type Changes,
   compareIds,
+  cutOwed,
   cutPage,
+  cutWaiters,
   emptyLoad,
   groupOfCounter,
   type Loaded,
@@ -33,6 +35,7 @@ import {
   readTask,
   readUnblock,
   readWorker,
+  TABLES,
 } from '../columns.ts'
 import { type Key, type MovableStore, type MovedRows, type MovedTable, PAIRED } from '../move.ts'
 import type {
@@ -83,7 +86,6 @@ export interface PostgresOptions extends ConnectionSettings {
 const LOCKS_MAX = 200
 /** Rows of a page that are read at once: large ones must not gather in memory. */
 const SCAN_CHUNK = 100
-const TABLES = ['promises', 'tasks', 'callbacks', 'listeners', 'unblocks', 'workers', 'schedules', 'counters']
 
 type Value = string | number | null | readonly string[]
 /** Sends a statement: at once, behind those sent before. */
@@ -342,9 +344,7 @@ class PostgresStore implements MovableStore {
     for (const id of ids) {
       const awaiters = (awaitersOf.get(id) ?? []).map((row) => row.awaiter as string).sort(compareIds)
       const addresses = (addressesOf.get(id) ?? []).map((row) => row.address as string).sort(compareIds)
-      const more = awaiters.length > WAITERS_PAGE || addresses.length > WAITERS_PAGE
-      const page = { awaiters: awaiters.slice(0, WAITERS_PAGE), addresses: addresses.slice(0, WAITERS_PAGE), more }
-      loaded.waiters.set(id, page)
+      loaded.waiters.set(id, cutWaiters(awaiters, addresses))
     }
   }
 
@@ -562,8 +562,7 @@ class PostgresStore implements MovableStore {
 }
 
 function owedTo(rows: readonly Columns[]): Owed {
-  const addresses = rows.map((row) => row.address as string).sort(compareIds)
-  return { addresses: addresses.slice(0, WAITERS_PAGE), more: addresses.length > WAITERS_PAGE }
+  return cutOwed(rows.map((row) => row.address as string).sort(compareIds))
 }
 
 /** PostgreSQL's text holds no NUL, and a statement that brings one fails, with all the batch: such an id stands nowhere. */

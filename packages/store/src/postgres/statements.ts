@@ -4,17 +4,10 @@
 
 import { createHash } from 'node:crypto'
 import type { Changes, ScheduleRow, UnblockRow } from '@resonatehq/protocol'
-import type { Columns } from '../columns.ts'
+import { type Columns, PROMISE, SCHEDULE, TASK, UNBLOCK, WORKER } from '../columns.ts'
 import type { MovedTable } from '../move.ts'
 
-const PROMISE = 'id, state, param, value, tags, origin, branch, timeout_at, created_at, settled_at, wake_at'
 const PROMISE_BYTES = 'octet_length(p.param) + octet_length(p.value) + octet_length(p.tags)'
-const TASK =
-  'id, state, version, ttl, pid, due_at, since_at, offered_at, resumes, address, queue, worker, lost, released, awaits, halt'
-const WORKER = 'pid, server, "group", capacity, info, seen_at, gone_at, beat'
-const SCHEDULE =
-  'id, cron, promise_id, promise_timeout, promise_param, promise_tags, created_at, next_run_at, last_run_at'
-const UNBLOCK = 'id, address, queue, created_at'
 const TASK_CHANGES = ['state', 'version', 'ttl', 'pid', 'due_at', 'since_at', 'offered_at', 'resumes', 'worker', 'lost']
 const NUMBERS = new Set(
   (

@@ -8,7 +8,9 @@ import {
   type Changes,
   compareIds,
   compareUnblocks,
+  cutOwed,
   cutPage,
+  cutWaiters,
   emptyLoad,
   groupOfCounter,
   type Loaded,
@@ -37,6 +39,7 @@ import {
   readTask,
   readUnblock,
   readWorker,
+  TABLES,
 } from '../columns.ts'
 import { type Migration, migrationsOf, pendingMigrations, type Schema, SchemaError } from '../migrate.ts'
 import { type Key, type MovableStore, type MovedRows, type MovedTable, PAIRED } from '../move.ts'
@@ -138,13 +141,11 @@ class SqliteStore implements MovableStore {
   #waiters(id: string): Waiters {
     const awaiters = this.#all(SQL.callbacks, id, WAITERS_PAGE + 1).map((row) => row.awaiter as string)
     const addresses = this.#all(SQL.listeners, id, WAITERS_PAGE + 1).map((row) => row.address as string)
-    const more = awaiters.length > WAITERS_PAGE || addresses.length > WAITERS_PAGE
-    return { awaiters: awaiters.slice(0, WAITERS_PAGE), addresses: addresses.slice(0, WAITERS_PAGE), more }
+    return cutWaiters(awaiters, addresses)
   }
 
   #unblocksOf(id: string): Owed {
-    const addresses = this.#all(SQL.unblocksOf, id, WAITERS_PAGE + 1).map((row) => row.address as string)
-    return { addresses: addresses.slice(0, WAITERS_PAGE), more: addresses.length > WAITERS_PAGE }
+    return cutOwed(this.#all(SQL.unblocksOf, id, WAITERS_PAGE + 1).map((row) => row.address as string))
   }
 
   #scan(scan: Scan): Page<ScanRows[ScanTable]> {
@@ -345,8 +346,7 @@ class SqliteStore implements MovableStore {
   }
 
   async reset(): Promise<void> {
-    const tables = ['promises', 'tasks', 'callbacks', 'listeners', 'unblocks', 'workers', 'schedules', 'counters']
-    this.#atomically(() => this.#db.exec(tables.map((table) => `delete from ${table};`).join(' ')))
+    this.#atomically(() => this.#db.exec(TABLES.map((table) => `delete from ${table};`).join(' ')))
   }
 
   async page<T extends MovedTable>({

@@ -1,15 +1,8 @@
 // What is said to SQLite: the text of every statement, and rows as the values that they take, in the order of their marks.
 
 import type { PromiseRow, ScheduleRow, TaskRow, WorkerRow } from '@resonatehq/protocol'
-import type { Column } from '../columns.ts'
+import { type Column, PROMISE, SCHEDULE, TASK, UNBLOCK, WORKER } from '../columns.ts'
 import type { MovedTable } from '../move.ts'
-
-const PROMISE = 'id, state, param, value, tags, origin, branch, timeout_at, created_at, settled_at, wake_at'
-const TASK =
-  'id, state, version, ttl, pid, due_at, since_at, offered_at, resumes, address, queue, worker, lost, released, awaits, halt'
-const WORKER = 'pid, server, "group", capacity, info, seen_at, gone_at, beat'
-const SCHEDULE =
-  'id, cron, promise_id, promise_timeout, promise_param, promise_tags, created_at, next_run_at, last_run_at'
 
 /** Text of every statement, by what it does. */
 export const SQL = {
@@ -53,12 +46,11 @@ export const SQL = {
   deleteListener: 'delete from listeners where awaited = ? and address = ?',
 
   unblocksOf: 'select address from unblocks where id = ? order by address limit ?',
-  unblocksOfQueue: 'select id, address, queue, created_at from unblocks where queue = ? order by id, address limit ?',
-  unblocksPushed: `select id, address, queue, created_at from unblocks indexed by unblocks_pushed where queue >= 'http' and queue < 'httq' and (id, address) > (?, ?) order by id, address limit ?`,
-  unblocksBefore:
-    'select id, address, queue, created_at from unblocks where created_at < ? order by created_at, id, address limit ?',
-  insertUnblock: 'insert or replace into unblocks (id, address, queue, created_at) values (?, ?, ?, ?)',
-  allUnblocks: 'select id, address, queue, created_at from unblocks order by id, address',
+  unblocksOfQueue: `select ${UNBLOCK} from unblocks where queue = ? order by id, address limit ?`,
+  unblocksPushed: `select ${UNBLOCK} from unblocks indexed by unblocks_pushed where queue >= 'http' and queue < 'httq' and (id, address) > (?, ?) order by id, address limit ?`,
+  unblocksBefore: `select ${UNBLOCK} from unblocks where created_at < ? order by created_at, id, address limit ?`,
+  insertUnblock: `insert or replace into unblocks (${UNBLOCK}) values (?, ?, ?, ?)`,
+  allUnblocks: `select ${UNBLOCK} from unblocks order by id, address`,
   deleteUnblock: 'delete from unblocks where id = ? and address = ?',
 
   presence: `select ${WORKER} from workers where pid = ? order by server, "group"`,
@@ -103,7 +95,7 @@ export const PAGES: { readonly [T in MovedTable]: string } = {
   tasks: SQL.tasksAfter,
   callbacks: 'select awaited, awaiter from callbacks where (awaited, awaiter) > (?, ?) order by awaited, awaiter',
   listeners: 'select awaited, address from listeners where (awaited, address) > (?, ?) order by awaited, address',
-  unblocks: 'select id, address, queue, created_at from unblocks where (id, address) > (?, ?) order by id, address',
+  unblocks: `select ${UNBLOCK} from unblocks where (id, address) > (?, ?) order by id, address`,
   schedules: SQL.schedulesAfter,
 }
 
