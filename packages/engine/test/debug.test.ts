@@ -46,6 +46,20 @@ test('what becomes ready at debug time is offered at debug time', async (t) => {
   assert.deepEqual(port.take(), ['a'])
 })
 
+test('a snapshot shows what was asked for before it, and nothing that was asked for after', async (t) => {
+  const bench = await open(t)
+  const create = (id: string): Request => ({
+    kind: 'promise.create',
+    data: { id, timeoutAt: START + HOUR, param: {}, tags: {} },
+  })
+  const snap: Request = { kind: 'debug.snap', data: {} }
+  const [, shown] = await Promise.all([create('a'), snap, create('b')].map((one) => bench.engine.submit(one)))
+  assert.deepEqual(
+    snapshotOf(shown as Answer).promises.map(({ id }) => id),
+    ['a'],
+  )
+})
+
 test('after a reset a worker has nothing in hand', async (t) => {
   const bench = await open(t)
   const port = await bench.connect('w', { capacity: 1 })

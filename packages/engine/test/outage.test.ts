@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import type { Needs, Request } from '@resonatehq/protocol'
+import type { Changes, Needs, Request } from '@resonatehq/protocol'
 import { LostRace, memoryStore, type Store, Unacceptable } from '@resonatehq/store'
 import type { Log } from '../src/index.ts'
 import { ManualPlatform } from './manual-platform.ts'
@@ -73,18 +73,24 @@ test('what a lost race has moved is moved back: the one worker of capacity 1 has
   const { bench } = world
   const port = await bench.connect('w', { capacity: 1 })
   loseAtCommit(world)
+  const action = create('own') as Request<'promise.create'>
+  await bench.ask({ kind: 'task.create', data: { pid: 'w', ttl: 1_000, action } })
+  await bench.ask({ kind: 'task.fulfill', data: { id: 'own', version: 1, action: settle('own') } })
+  loseAtCommit(world)
   await bench.ask(create('a'))
   assert.deepEqual(port.take(), ['a'])
   loseAtCommit(world)
-  const settle = { kind: 'promise.settle', data: { id: 'a', state: 'resolved', value: {} } } as const
   await bench.engine.submitAll([
     { kind: 'task.acquire', data: { id: 'a', version: 0, pid: 'w', ttl: 1_000 } },
-    { kind: 'task.fulfill', data: { id: 'a', version: 1, action: settle } },
+    { kind: 'task.fulfill', data: { id: 'a', version: 1, action: settle('a') } },
   ])
   await bench.engine.submitAll([create('b'), create('c')])
   await bench.settle()
   assert.deepEqual(port.take(), ['b'])
 })
+
+const settle = (id: string) =>
+  ({ kind: 'promise.settle', data: { id, state: 'resolved', value: {} } }) as Request<'promise.settle'>
 
 /** The next commit that writes anything meets another server. */
 function loseAtCommit({ rows }: Outage): void {
@@ -103,6 +109,22 @@ test('a store that answers nothing but races is an outage, not a loop', async (t
   }
   assert.equal((await world.bench.engine.submit(create('a'))).status, 503)
   world.fault = null
+})
+
+test('nor is one whose every commit is a race', async (t) => {
+  const world = await start(t)
+  const begin = world.rows.begin.bind(world.rows)
+  let commits = 0
+  world.rows.begin = async (needs) => {
+    const transaction = await begin(needs)
+    const commit = (changes: Changes) => {
+      if (++commits > 100) return transaction.commit(changes)
+      return Promise.reject(new LostRace('deadlock detected'))
+    }
+    return { ...transaction, commit }
+  }
+  assert.equal((await world.bench.engine.submit(create('a'))).status, 503)
+  world.rows.begin = begin
 })
 
 test('with the batch that fails all that waits is refused, so that nobody waits for several failures', async (t) => {

@@ -1,8 +1,9 @@
-// What a batch reads is bounded, however much is asked of it.
+// What a batch reads and writes is bounded, however much is asked of it.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { DEFAULT_CONFIG, type Request, type RequestTable } from '@resonatehq/protocol'
+import { type EngineObserver, NO_OBSERVER } from '../src/index.ts'
 import { open, START } from './world.ts'
 
 type Found = RequestTable['promise.search']['answer']
@@ -47,4 +48,21 @@ test('a page that is cut short holds nothing of what its batch creates beyond it
     ['a', 'b', 'c'],
     ['d', 'z'],
   ])
+})
+
+test('large values that come at once are written in several batches, whether they are params or values', async (t) => {
+  const batches: number[] = []
+  const observer: EngineObserver = { ...NO_OBSERVER, batch: ({ requests }) => void batches.push(requests) }
+  const bench = await open(t, { observer, limits: { bytesMax: 250_000 } })
+  const payload = { data: 'x'.repeat(100_000) }
+  const ids = ['a', 'b', 'c', 'd']
+  const create = (id: string): Request => ({
+    kind: 'promise.create',
+    data: { id, timeoutAt: START + 9e6, param: payload, tags: {} },
+  })
+  await Promise.all(ids.map((id) => bench.engine.submit(create(id))))
+  assert.deepEqual(batches.splice(0), [2, 2])
+  const settle = (id: string): Request => ({ kind: 'promise.settle', data: { id, state: 'resolved', value: payload } })
+  await Promise.all(ids.map((id) => bench.engine.submit(settle(id))))
+  assert.deepEqual(batches, [2, 2])
 })
