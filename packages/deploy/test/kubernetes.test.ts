@@ -109,6 +109,13 @@ test('there are as many servers as the store allows', { skip: toolMissing('helm'
   assert.deepEqual([replicas(SQLITE), replicas(SQLITE, 'server.replicas=0')], [1, 0])
 })
 
+test('a group may say its tag alone, and has the rest from the defaults', { skip: toolMissing('helm') }, () => {
+  const [worker] = render('--set-string', 'workers.a.image.tag=1.20').filter(
+    ({ kind, metadata }) => kind === 'Deployment' && metadata.name === 'x-worker-a',
+  )
+  assert.equal(worker?.spec.template.spec.containers[0].image, 'resonate-worker:1.20')
+})
+
 const REFUSED: readonly (readonly [values: readonly string[], reason: RegExp])[] = [
   [['server.replica=3'], /additional properties 'replica' not allowed/],
   [[SQLITE, 'server.replicas=2'], /server\.replicas is 2, but a SQLite file is served by one server/],
