@@ -55,6 +55,12 @@ export function jsonObject(text: string): Record<string, unknown> {
   return value
 }
 
+export function jsonObjects(text: string): Record<string, unknown>[] {
+  const value = json(text)
+  if (Array.isArray(value) && value.every(isRecord)) return value
+  throw new InvalidArgumentError('Expected a JSON array of objects such as [{"key": "value"}].')
+}
+
 export function tags(text: string): Tags {
   const value = jsonObject(text)
   const odd = Object.entries(value).find(([, tag]) => typeof tag !== 'string')

@@ -91,6 +91,16 @@ test('a fence that holds but whose action is refused fails, and prints the answe
   assert.match(world.printed.stderr, /task is held, but its promise\.settle was refused \(404\)/)
 })
 
+test('what stands in a list of actions or tasks and is no object is wrong usage', async () => {
+  for (const given of ['[null]', '[1]', '{}', '[[]]']) {
+    const world = createWorld()
+    assert.equal(await world.run('tasks', 'suspend', 'a', '--version', '1', '--actions', given), 2, given)
+    assert.equal(await world.run('tasks', 'heartbeat', '--pid', 'p', '--tasks', given), 2, given)
+    assert.match(world.printed.stderr, /Expected a JSON array of objects/)
+    assert.deepEqual(world.sent, [])
+  }
+})
+
 test('a suspend that finds something settled fails, and prints the answer', async () => {
   const world = createWorld({ answer: () => ({ status: 300, data: { preload: [] } }) })
   const actions = '[{"kind":"promise.register_callback","data":{"awaited":"b","awaiter":"a"}}]'

@@ -13,12 +13,12 @@ import {
   type TaskState,
 } from '@resonatehq/protocol'
 import { Command } from 'commander'
-import { duration, integer, jsonArray, jsonObject, positiveDuration, tags, taskState } from '../arguments.ts'
+import { duration, integer, jsonObject, jsonObjects, positiveDuration, tags, taskState } from '../arguments.ts'
 import { promiseText, tasksText, taskText } from '../describe.ts'
 import { Failure } from '../exit.ts'
 import { example } from '../help.ts'
 import type { Io } from '../io.ts'
-import { printable } from '../output.ts'
+import { jsonText, printable } from '../output.ts'
 import { given, noteMore, type PageOptions, withPageOptions } from '../pages.ts'
 import { failUnreachable, openSession, type Session, withClientOptions } from '../session.ts'
 import { optionValue } from '../values.ts'
@@ -169,10 +169,10 @@ function heartbeat(io: Io): Command {
     .option(
       '--tasks <json>',
       'which, as a JSON array of {"id", "version"}; none means all that this pid holds',
-      jsonArray,
+      jsonObjects,
     )
     .addHelpText('after', example('resonate tasks heartbeat --pid me --tasks \'[{"id": "order-42", "version": 1}]\''))
-    .action(async (options: { pid: string; tasks?: unknown[] }, command: Command) => {
+    .action(async (options: { pid: string; tasks?: object[] }, command: Command) => {
       const session = openSession(io, command)
       const tasks = (options.tasks ?? []) as TaskRef[]
       const answer = await session.ask('task.heartbeat', { pid: options.pid, tasks })
@@ -204,14 +204,14 @@ function fence(io: Io): Command {
       const action = withHead(options.action)
       const answer = await session.ask('task.fence', { id, version: options.version, action })
       const { status } = answer.action.head
-      session.out.data(answer, () => `${answer.action.kind} ${status} ${JSON.stringify(answer.action.data)}`)
+      session.out.data(answer, () => `${answer.action.kind} ${status} ${jsonText(answer.action.data)}`)
       if (status !== 200) throw new Failure(`The task is held, but its ${answer.action.kind} was refused (${status}).`)
     })
 }
 
 function suspend(io: Io): Command {
   return ofHeldTask('suspend', 'put a task to sleep until one of the awaited promises settles')
-    .requiredOption('--actions <json>', 'promise.register_callback actions, as a JSON array', jsonArray)
+    .requiredOption('--actions <json>', 'promise.register_callback actions, as a JSON array', jsonObjects)
     .addHelpText(
       'after',
       example(
@@ -219,7 +219,7 @@ function suspend(io: Io): Command {
           '--actions \'[{"kind": "promise.register_callback", "data": {"awaited": "order-42:0", "awaiter": "order-42"}}]\'',
       ),
     )
-    .action(async (id: string, options: { version: number; actions: unknown[] }, command: Command) => {
+    .action(async (id: string, options: { version: number; actions: object[] }, command: Command) => {
       const session = openSession(io, command)
       const actions = (options.actions as CallbackAction[]).map(withHead)
       const reply = await session.client
