@@ -155,7 +155,7 @@ export class DurableContext {
     const own = { ...tags, ...this.#tags('global', id, this.originId) }
     return this.#operation(
       id,
-      { kind: 'remote', name: 'promise', param: data, timeoutAt, tags: own, isAttached: true },
+      { kind: 'remote', name: 'promise', param: data, timeoutAt, tags: own, hasOwnId: false, isAttached: true },
       'future',
     )
   }
@@ -169,7 +169,7 @@ export class DurableContext {
     const tags = { ...this.#tags('global', id, this.originId), 'resonate:target': target, 'resonate:timer': 'true' }
     return this.#operation(
       id,
-      { kind: 'remote', name: 'sleep', param: '', timeoutAt, tags, isAttached: true },
+      { kind: 'remote', name: 'sleep', param: '', timeoutAt, tags, hasOwnId: false, isAttached: true },
       'result',
     )
   }
@@ -236,6 +236,7 @@ export class DurableContext {
       args,
       timeoutAt: this.#deadline(options.timeout),
       tags: { ...options.tags, ...this.#tags('local', this.branchId, options.id ?? this.originId) },
+      hasOwnId: options.id !== undefined,
       retryPolicy: options.retryPolicy ?? registered?.retryPolicy,
       nonRetryable: options.nonRetryableErrors,
     }
@@ -258,10 +259,12 @@ export class DurableContext {
     const registered = this.#source.registry.find(what, options.version)
     if (!registered && typeof what === 'function') throw errors.notRegistered(what.name, options.version)
     const name = registered?.name ?? (what as string)
-    const origin = options.id === undefined ? this.originId : id
+    const hasOwnId = options.id !== undefined
+    const origin = hasOwnId ? id : this.originId
     const target = this.#source.targetOf(options.target, registered)
     const tags = { ...options.tags, ...this.#tags('global', id, origin), 'resonate:target': target }
-    return { kind: 'remote', name, param: callParam(name, args, registered, options), timeoutAt, tags, isAttached }
+    const param = callParam(name, args, registered, options)
+    return { kind: 'remote', name, param, timeoutAt, tags, hasOwnId, isAttached }
   }
 
   #idOf({ id }: Options): string {

@@ -145,7 +145,7 @@ export const errors = {
       cause,
     })
   },
-  idInvalid: (problem: string) => new ResonateError('10', 'Id', problem, MISTAKE),
+  idInvalid: (problem: string) => new ResonateError('10', 'InvalidId', problem, MISTAKE),
   diverged: (message: string) => new ResonateError('11', 'Divergence', message, { next: 'Task is halted' }),
   stopped: () => new ResonateError('12', 'Client', 'This client was stopped: make a new one to go on'),
   panic: (message: string | undefined) =>

@@ -493,5 +493,5 @@ export function callOf(
   timeoutAt: number,
   retryPolicy: RetryPolicy | undefined,
 ): LocalCall {
-  return { kind: 'local', name, version, fn, args, timeoutAt, tags: {}, retryPolicy, nonRetryable: [] }
+  return { kind: 'local', name, version, fn, args, timeoutAt, tags: {}, hasOwnId: false, retryPolicy, nonRetryable: [] }
 }

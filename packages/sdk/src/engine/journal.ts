@@ -177,7 +177,8 @@ export class Journal {
     if (known === 'diverged') return
     if (known && known.state !== 'pending') return this.#arrive(operation, known)
     if (known) operation.creation = 'done'
-    const isAbsent = this.#knowsAll && operation.frame.isFirstTry && this.#claim.host.now() < this.#claim.leaseAt
+    const isAbsent =
+      !call.hasOwnId && this.#knowsAll && operation.frame.isFirstTry && this.#claim.host.now() < this.#claim.leaseAt
     if (known || isAbsent) return this.#whenDurable(() => this.#runLocal(operation, call))
     operation.onCreated.push(() => {
       if (!operation.hasArrived) this.#runLocal(operation, call)
@@ -286,7 +287,7 @@ export class Journal {
     this.elsewhere.delete(operation)
     const { isPlain } = this.#claim.host.codec
     // Nobody can have seen it, let alone settled it.
-    const isUnborn = operation.creation === 'none' || operation.creation === 'queued'
+    const isUnborn = !operation.call.hasOwnId && (operation.creation === 'none' || operation.creation === 'queued')
     if (operation.creation === 'none') this.#create(operation)
     if (operation.creation === 'sent' || (operation.creation === 'queued' && !isPlain)) {
       operation.onCreated.push(() => this.#settle(operation, outcome))
@@ -426,7 +427,7 @@ export class Journal {
   #agrees(operation: Operation, record: PromiseRecord): boolean {
     // What cannot be read here says nothing.
     const seen = this.#claim.host.codec.isPlain ? record : { ...record, param: {} }
-    if (isSame(operation.call, seen)) return true
+    if (operation.call.hasOwnId || isSame(operation.call, seen)) return true
     this.#claim.halt(
       errors.diverged(divergence({ task: this.#claim.id, operation, recorded: seen, others: this.#records.values() })),
     )

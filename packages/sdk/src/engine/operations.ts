@@ -44,28 +44,31 @@ export interface Caller {
   childSettled(): void
 }
 
-/** A function of this process, run as a step or as a whole workflow. */
-export interface LocalCall {
-  readonly kind: 'local'
+/** What every call says of itself. */
+interface AnyCall {
+  /** Its function or purpose, for messages. */
   readonly name: string
+  readonly timeoutAt: number
+  readonly tags: Tags
+  /** The caller chose its id, which others may use too: for the same, or for anything else. */
+  readonly hasOwnId: boolean
+}
+
+/** A function of this process, run as a step or as a whole workflow. */
+export interface LocalCall extends AnyCall {
+  readonly kind: 'local'
   readonly version: number
   readonly fn: AnyFunction
   readonly args: readonly unknown[]
-  readonly timeoutAt: number
-  readonly tags: Tags
   readonly retryPolicy: RetryPolicy | undefined
   readonly nonRetryable: readonly ErrorClass[]
 }
 
 /** What someone else settles: a function elsewhere, a timer, a person. */
-export interface RemoteCall {
+export interface RemoteCall extends AnyCall {
   readonly kind: 'remote'
-  /** Its function or purpose, for messages. */
-  readonly name: string
   /** Before it is encoded. */
   readonly param: unknown
-  readonly timeoutAt: number
-  readonly tags: Tags
   /** Its caller is not done before it is. */
   readonly isAttached: boolean
 }
