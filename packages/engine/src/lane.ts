@@ -5,24 +5,14 @@
 // and always taken. L5. While the store fails nobody waits longer than one batch takes to fail: with it everything that waits
 // is refused. L6. What the store does not accept fails whoever brought it, and nobody beside.
 // L7. What turns out to need far more locks than a batch should take is decided in parts: requests at once, the server's own
-// steps in halves, each by itself and behind what waits by then. L8. The pages that a batch reads are shorter where they are
-// many: together they are bounded.
+// steps in halves, each by itself and behind what waits by then.
 
-import {
-  type Answer,
-  addFootprint,
-  type Changes,
-  type Input,
-  lockName,
-  type MachineConfig,
-  Needs,
-  type Value,
-} from '@resonatehq/protocol'
-import { LostRace, type Store, type Transaction, Unacceptable } from '@resonatehq/store'
-import { Batch, type Dispatcher, type Entry, type Executed, type Outgoing, Uncovered } from './batch.ts'
+import { type Answer, type Changes, lockName, type Value } from '@resonatehq/protocol'
+import { Unacceptable } from '@resonatehq/store'
+import type { Entry, Executed, Outgoing } from './batch.ts'
+import { type CommitOptions, Commits, TooWide } from './commit.ts'
 import type { Health } from './health.ts'
 import type { EngineObserver } from './observer.ts'
-import type { Log, Platform } from './platform.ts'
 
 export interface LaneLimits {
   /** Entries in one batch. */
@@ -33,19 +23,12 @@ export interface LaneLimits {
   readonly bytesMax: number
 }
 
-export interface LaneOptions {
-  readonly store: Store
-  readonly machine: MachineConfig
+export interface LaneOptions extends CommitOptions {
   readonly limits: LaneLimits
-  readonly platform: Platform
-  readonly dispatcher: Dispatcher
   readonly observer: EngineObserver
   readonly health: Health
-  readonly log: Log
   /** After each commit: what may leave now, and when something becomes due. */
   readonly committed: (outgoing: Outgoing, armedAt: number | null) => void
-  /** For tests that replay a run: what was decided, just before it is written. */
-  readonly trace?: (executed: readonly Executed[]) => void
 }
 
 interface Group {
@@ -64,15 +47,9 @@ interface Group {
   readonly enteredAt: number
 }
 
-interface Attempt {
-  readonly batch: Batch
-  readonly changes: Changes
-  readonly loadMs: number
-  readonly commitMs: number
-}
-
 export class Lane {
   readonly #options: LaneOptions
+  readonly #commits: Commits
   readonly #queue: Group[] = []
   /** Steps to repeat when the store answers again. */
   readonly #owed: Entry[] = []
@@ -82,6 +59,7 @@ export class Lane {
 
   constructor(options: LaneOptions) {
     this.#options = options
+    this.#commits = new Commits(options)
   }
 
   /** Entries waiting for their batch. */
@@ -129,10 +107,7 @@ export class Lane {
 
   /** What these would do if they were submitted now. Nothing is written, and nobody is told. */
   rehearsed(entries: readonly Entry[]): Promise<readonly Executed[]> {
-    return this.between(async () => {
-      const { batch } = await this.#attempt(entries, this.#needsOf(entries), { isRehearsal: true })
-      return batch.executed
-    })
+    return this.between(() => this.#commits.rehearse(entries))
   }
 
   /** Runs `work` when no batch is in flight, after all that was submitted before, and before all that is submitted later. */
@@ -244,7 +219,7 @@ export class Lane {
   }
 
   #addLockNames(names: Set<string>, entries: readonly Entry[]): void {
-    const { ids, schedules } = this.#needsOf(entries)
+    const { ids, schedules } = this.#commits.needsOf(entries)
     for (const id of ids) names.add(lockName(id))
     // A space is in no id.
     for (const id of schedules) names.add(`schedule ${id}`)
@@ -252,15 +227,10 @@ export class Lane {
 
   async #execute(groups: readonly Group[]): Promise<void> {
     const entries = groups.length === 1 && groups[0] ? groups[0].entries : groups.flatMap((group) => group.entries)
-    const whole = this.#needsOf(entries)
-    const machine = this.#machineFor(whole.scans.size)
-    const needs = machine === this.#options.machine ? whole : this.#needsOf(entries, machine)
     const { platform, observer } = this.#options
     const startedAt = platform.ticks()
-    const { batch, changes, loadMs, commitMs } = await this.#attempt(entries, needs, {
-      machine,
-      mayDivide: isDivisible(groups),
-    })
+    const mayDivide = isDivisible(groups)
+    const { batch, changes, loadMs, commitMs } = await this.#commits.commit(entries, { mayDivide })
     const waitMs = startedAt - (groups[0]?.enteredAt ?? startedAt)
     observer.batch({ requests: entries.length, waitMs, loadMs, commitMs })
     batch.answer()
@@ -268,93 +238,6 @@ export class Lane {
     this.steps(batch.later)
     for (const group of groups) group.settled?.(true)
     this.#options.health.answered()
-  }
-
-  /** L8. */
-  #machineFor(pages: number): MachineConfig {
-    const { machine } = this.#options
-    const share = Math.floor(PAGES_BYTES / Math.max(pages, 1))
-    if (share >= Math.max(machine.examinedBytesMax, machine.preloadBytesMax)) return machine
-    const examinedBytesMax = Math.min(share, machine.examinedBytesMax)
-    return { ...machine, examinedBytesMax, preloadBytesMax: Math.min(share, machine.preloadBytesMax) }
-  }
-
-  #needsOf(entries: readonly Entry[], machine = this.#options.machine): Needs {
-    const needs = new Needs()
-    for (const entry of entries) {
-      if (entry.kind === 'input') this.#addFootprint(needs, entry.input, machine)
-      else if (entry.kind !== 'count') needs.ids.add(entry.id)
-      if (entry.kind === 'wake') needs.waiters.add(entry.id)
-    }
-    return needs
-  }
-
-  #addFootprint(needs: Needs, input: Input, machine: MachineConfig): void {
-    try {
-      addFootprint(needs, input, machine)
-    } catch {
-      // A bug in one request must not take the others along: deciding it throws again, and answers 500 to it alone.
-    }
-  }
-
-  /** One go, or several: where rows outside the locked ones were needed, everything is decided again under all the locks. */
-  async #attempt(
-    entries: readonly Entry[],
-    needs: Needs,
-    { isRehearsal = false, mayDivide = false, machine = this.#options.machine } = {},
-  ): Promise<Attempt> {
-    const { platform } = this.#options
-    let races = 0
-    for (;;) {
-      const startedAt = platform.ticks()
-      const transaction = await this.#begun(needs)
-      const loadMs = platform.ticks() - startedAt
-      const batch = this.#batch(transaction, machine)
-      try {
-        await batch.decideAll(entries)
-        const decidedAt = platform.ticks()
-        const changes = batch.changes()
-        if (isRehearsal) batch.revert()
-        else this.#options.trace?.(batch.executed)
-        if (isRehearsal || batch.isUnchanged) await transaction.rollback()
-        else await transaction.commit(changes)
-        return { batch, changes, loadMs, commitMs: platform.ticks() - decidedAt }
-      } catch (error) {
-        batch.revert()
-        await transaction.rollback()
-        if (error instanceof LostRace && races++ < RACES_MAX) continue
-        if (!(error instanceof Uncovered)) throw error
-        for (const id of error.needs.ids) needs.ids.add(id)
-        for (const id of error.needs.waiters) needs.waiters.add(id)
-        if (mayDivide && this.#isTooWide(needs)) throw new TooWide()
-      }
-    }
-  }
-
-  #isTooWide({ ids }: Needs): boolean {
-    return ids.size > this.#locksWide && new Set([...ids].map(lockName)).size > this.#locksWide
-  }
-
-  get #locksWide(): number {
-    return WIDE * (this.#options.store.locksMax ?? Number.POSITIVE_INFINITY)
-  }
-
-  /** Where locks are rows, taking them can be what a race is lost about. */
-  async #begun(needs: Needs): Promise<Transaction> {
-    for (let races = 0; ; races++) {
-      try {
-        return await this.#options.store.begin(needs)
-      } catch (error) {
-        if (!(error instanceof LostRace) || races === RACES_MAX) throw error
-      }
-    }
-  }
-
-  #batch(transaction: Transaction, machine: MachineConfig): Batch {
-    const { dispatcher, log } = this.#options
-    const failed = (error: unknown, kind: string) =>
-      log.error({ err: error, kind }, 'a request failed inside the machine')
-    return new Batch(transaction, { config: machine, dispatcher, failed, uncoveredMax: this.#locksWide })
   }
 
   /** The store failed, or the outcome of the commit is unknown: never answered as a failure that did not happen. */
@@ -382,15 +265,6 @@ export class Lane {
     this.steps(this.#owed.splice(0))
   }
 }
-
-/** It has turned out that a batch needs more locks than it should take: less of it is decided at a time. */
-class TooWide extends Error {}
-
-/** Texts of all pages that one batch reads: searches, and what is preloaded. */
-const PAGES_BYTES = 64 * 1024 * 1024
-
-/** So many times the locks that a batch should stay below are still taken, where what it needs turns out as it is decided. */
-const WIDE = 5
 
 function isDivisible(groups: readonly Group[]): boolean {
   const [first] = groups
@@ -426,9 +300,6 @@ const NOT_ACCEPTED: Answer = { status: 500, data: 'Internal error: see the log o
 const OWED: ReadonlySet<string> = new Set(['worker.disconnect', 'unblock.requeue'])
 /** Without the rest leases end by their time, as when the server itself had gone. */
 const OWED_MAX = 10_000
-
-/** How often a batch is begun again after another server won. */
-const RACES_MAX = 5
 
 /** What makes an entry large: the values that it carries. */
 function bytesOf(entry: Entry): number {

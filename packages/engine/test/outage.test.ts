@@ -127,6 +127,22 @@ test('nor is one whose every commit is a race', async (t) => {
   world.rows.begin = begin
 })
 
+test('a connection that ends while the store fails is told of when it answers: its worker loses its leases in time', async (t) => {
+  const world = await start(t)
+  const { bench } = world
+  await bench.advance(30_000)
+  const port = await bench.connect('w')
+  await bench.ask(create('a'))
+  await bench.acquire('a', 'w', 0, 3_600_000)
+  const other = await bench.connect('other')
+  world.fault = down
+  port.close()
+  assert.equal((await bench.engine.submit(create('b'))).status, 503)
+  world.fault = null
+  await bench.advance(10_000)
+  assert.deepEqual(other.take(), ['a'])
+})
+
 test('with the batch that fails all that waits is refused, so that nobody waits for several failures', async (t) => {
   const world = await start(t)
   const before = world.begins
