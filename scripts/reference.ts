@@ -1,9 +1,9 @@
-// Writes the pages that the code says itself: settings, metrics and the command line. docs.test.ts fails while they differ, so nobody
-// has to remember to run this.
+// Writes the pages that the code says itself: settings, metrics, the command line, requests and records. docs.test.ts fails while they
+// differ, so nobody has to remember to run this.
 //
 //   node scripts/reference.ts
 
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { configPage, metricsPage } from '@resonatehq/server'
 import { cliPage } from './cli-reference.ts'
@@ -12,7 +12,30 @@ const NOTE = '<!-- Written by scripts/reference.ts from the code: change it ther
 
 /** File name under docs/ → its text. */
 export function referencePages(): Readonly<Record<string, string>> {
-  return { 'cli.md': NOTE + cliPage(), 'configuration.md': NOTE + configPage(), 'metrics.md': NOTE + metricsPage() }
+  return {
+    'cli.md': NOTE + cliPage(),
+    'configuration.md': NOTE + configPage(),
+    'metrics.md': NOTE + metricsPage(),
+    'requests.md': NOTE + requestsPage(),
+  }
+}
+
+/** What travels, as its types: files of the protocol that hold nothing else. */
+function requestsPage(): string {
+  const sections = { Records: 'records.ts', Requests: 'requests.ts', Explanations: 'explanation.ts' }
+  const introduction =
+    'What travels, as TypeScript has it. What each request does is on the page of the [protocol](protocol.md).'
+  const parts = Object.entries(sections).map(([title, file]) => `## ${title}\n\n\`\`\`ts\n${typesOf(file)}\n\`\`\``)
+  return `${['# Requests and records', introduction, ...parts].join('\n\n')}\n`
+}
+
+/** A file without the comment at its head and its imports. */
+function typesOf(file: string): string {
+  const text = readFileSync(join(import.meta.dirname, '../packages/protocol/src', file), 'utf8')
+  return text
+    .replace(/^(?:\/\/.*\n)+/, '')
+    .replaceAll(/^import [\s\S]*? from '.*'\n/gm, '')
+    .trim()
 }
 
 if (import.meta.main) {

@@ -50,6 +50,7 @@ export const sidebar: readonly Section[] = [
       { text: 'Metrics', link: '/metrics' },
       { text: 'SDK', link: '/sdk' },
       { text: 'Protocol', link: '/protocol' },
+      { text: 'Requests and records', link: '/requests' },
     ],
   },
 ]
