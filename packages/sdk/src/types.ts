@@ -62,6 +62,13 @@ export interface DetachedInvocation<T> extends Promise<DetachedHandle> {
 export interface DurableFuture<T> extends PromiseLike<T> {
   readonly id: string
   readonly state: 'pending' | 'completed'
+  /** What it came to; undefined while it is pending. */
+  readonly value:
+    | { readonly kind: 'value'; readonly value: T }
+    | { readonly kind: 'error'; readonly error: any }
+    | undefined
+  /** Its result, or throws what it failed with. Throws too where it is pending: `yield*` it, or await it. */
+  getValue(): T
   [Symbol.iterator](): Generator<any, T, any>
 }
 

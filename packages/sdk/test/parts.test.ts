@@ -193,3 +193,28 @@ test('the codec gives a record with its payloads as values', async () => {
   const decoded = await codec.decodePromise(record)
   assert.deepEqual([decoded.param.data, decoded.value.data, decoded.id], [{ a: 1 }, undefined, 'a'])
 })
+
+test('a future says what it came to', async () => {
+  const world = new World()
+  const resonate = world.resonate()
+  resonate.register('flow', function* (ctx: Context) {
+    const well = yield* ctx.beginRun(() => 1)
+    const badly = yield* ctx.beginRun(() => Promise.reject(new Error('no')), ctx.options({ retryPolicy: new Never() }))
+    const before = [well.state, well.value]
+    assert.throws(() => well.getValue(), /'id:0' is still pending: await or yield it/)
+    yield* well
+    try {
+      yield* badly
+    } catch {}
+    assert.throws(() => badly.getValue(), /^Error: no$/)
+    return [before, well.state, well.value, well.getValue(), badly.value?.kind]
+  })
+  assert.deepEqual(await world.until(resonate.run('id', 'flow')), [
+    ['pending', null],
+    'completed',
+    { kind: 'value', value: 1 },
+    1,
+    'error',
+  ])
+  await world.stop()
+})

@@ -199,6 +199,21 @@ export class Future<T = unknown> implements PromiseLike<T> {
     return this.#operation.outcome ? 'completed' : 'pending'
   }
 
+  /** What it came to; undefined while it is pending. */
+  get value(): { kind: 'value'; value: T } | { kind: 'error'; error: unknown } | undefined {
+    const { outcome } = this.#operation
+    if (!outcome) return undefined
+    return outcome.ok ? { kind: 'value', value: outcome.value as T } : { kind: 'error', error: outcome.error }
+  }
+
+  /** Its result, or throws what it failed with; where it is pending, what to do. */
+  getValue(): T {
+    const { value } = this
+    if (!value) throw mistake(`'${this.id}' is still pending: await or yield it to have its result`)
+    if (value.kind === 'error') throw value.error
+    return value.value
+  }
+
   // biome-ignore lint/suspicious/noThenProperty: a future is awaited like any promise; that is its purpose.
   then<A = T, B = never>(
     onResolved?: ((value: T) => A | PromiseLike<A>) | null,

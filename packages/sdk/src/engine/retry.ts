@@ -8,7 +8,8 @@ export interface RetryPolicy {
   /** How long to wait after the given attempt failed, ms; null to give up. `random` is what a jitter is drawn from. */
   next(attempt: number, random?: () => number): number | null
   /** As it travels with a remote call. */
-  encode(): { type: string; data: Record<string, number> }
+  // biome-ignore lint/suspicious/noExplicitAny: a policy of somebody's own travels with whatever it needs.
+  encode(): { type: string; data: any }
 }
 
 const MANY = Number.MAX_SAFE_INTEGER

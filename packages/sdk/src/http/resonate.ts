@@ -14,7 +14,7 @@ import { ConsoleLogger, type Logger, type LogLevel } from '../log.ts'
 import type { Platform } from '../platform.ts'
 import { systemPlatform } from '../runtime.ts'
 import type { Tracing } from '../tracing.ts'
-import type { AnyFunc } from '../types.ts'
+import type { Func } from '../types.ts'
 import { type PushedMessage, readMessage } from './message.ts'
 import { Serving } from './serving.ts'
 
@@ -86,8 +86,8 @@ export class Resonate {
   }
 
   /** Makes a function known by a name and a version, so that it can be called. */
-  register<F extends AnyFunc>(name: string, func: F, options?: RegisterOptions): void
-  register<F extends AnyFunc>(func: F, options?: RegisterOptions): void
+  register<F extends Func>(name: string, func: F, options?: RegisterOptions): void
+  register<F extends Func>(func: F, options?: RegisterOptions): void
   register(
     nameOrFunc: string | AnyFunction,
     funcOrOptions?: AnyFunction | RegisterOptions,
