@@ -18,6 +18,7 @@ export const KUBERNETES_VERSION = '1.29.0'
 const TEMPLATES: Readonly<Record<string, string>> = {
   server: 'templates/server.yaml',
   service: 'templates/service-monitor.yaml',
+  prometheus: 'templates/monitoring.yaml',
   workers: 'templates/workers.yaml',
 }
 

@@ -15,7 +15,7 @@ import { ROOT, readDockerfile } from './image.ts'
 import { compile, type Manifest, parseManifests, readManifests, validate } from './manifests.ts'
 import { run, toolMissing } from './tools.ts'
 
-const FILES = globSync('deploy/kubernetes/{server,service,workers}*.yaml', { cwd: ROOT }).sort()
+const FILES = globSync('deploy/kubernetes/{prometheus-rule,server,service,workers}*.yaml', { cwd: ROOT }).sort()
 const ALL = FILES.flatMap(readManifests)
 
 /** The oldest version that the chart allows, and the newest that the validator knows. */
@@ -101,6 +101,17 @@ test('what server.settings says is what the server reads', { skip: toolMissing('
   assert.equal(loaded.config['tasks.offer_timeout'], 3_000)
   for (const [name, value] of Object.entries(others))
     assert.deepEqual(loaded.config[name as keyof typeof loaded.config], value, name)
+})
+
+test('the alerts and the dashboard that the chart brings are those that are tested', {
+  skip: toolMissing('helm'),
+}, () => {
+  const manifests = render('--values', EVERYTHING)
+  const alerts = parse(readFileSync(join(ROOT, 'deploy/prometheus/alerts.yml'), 'utf8'))
+  assert.deepEqual(manifests.find(({ kind }) => kind === 'PrometheusRule')?.spec, alerts)
+  const dashboard = JSON.parse(readFileSync(join(ROOT, 'deploy/grafana/dashboard.json'), 'utf8'))
+  const map = manifests.find(({ kind }) => kind === 'ConfigMap') as unknown as { data: Record<string, string> }
+  assert.deepEqual(JSON.parse(map.data['resonate.json'] ?? ''), dashboard)
 })
 
 test('there are as many servers as the store allows', { skip: toolMissing('helm') }, () => {
