@@ -74,7 +74,7 @@ test('in the hands of a worker: since when, how long the lease is, and how late 
   await bench.advance(10_000)
   bench.engine.report('w', { lagMs: 1_250 })
   assert.deepEqual(await story(bench, 'a'), [
-    'a is in the hands of worker "w" for 10s (last renewed 10s ago; its lease ends in 50s; its event loop was 1.2s late)',
+    'a is in the hands of worker "w" for 10s (last renewed 10s ago; its lease ends in 50s; its event loop was 1.3s late)',
   ])
 })
 

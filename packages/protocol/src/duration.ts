@@ -6,11 +6,12 @@ const MINUTE = 60_000
 const HOUR = 3_600_000
 const DAY = 86_400_000
 
-/** At most two units, the larger first. What is below 0 is no time. */
+/** At most two units, the larger first; seconds to the nearest tenth, two units cut. What is below 0 is no time. */
 export function formatDuration(ms: number): string {
   if (ms < SECOND) return `${Math.max(0, Math.round(ms))}ms`
-  if (ms < MINUTE) return `${Math.floor(ms / 100) / 10}s`
-  if (ms < HOUR) return twoUnits(ms, [MINUTE, 'm'], [SECOND, 's'])
+  const tenths = Math.round(ms / 100)
+  if (tenths < MINUTE / 100) return `${tenths / 10}s`
+  if (ms < HOUR) return twoUnits(Math.max(ms, MINUTE), [MINUTE, 'm'], [SECOND, 's'])
   if (ms < DAY) return twoUnits(ms, [HOUR, 'h'], [MINUTE, 'm'])
   return twoUnits(ms, [DAY, 'd'], [HOUR, 'h'])
 }
