@@ -14,6 +14,7 @@ import {
   countTask,
   DEFAULT_CONFIG,
   type Effect,
+  handOf,
   isStep,
   type MachineConfig,
   type Message,
@@ -305,6 +306,19 @@ class Life {
     // The clock may only move while nothing is under way.
     await this.#tracked?.idle()
     if (this.#failure) throw this.#failure
+    this.#handsAgree()
+  }
+
+  /** What a worker is thought to have in hand is what the rows say, and at most the offers besides that have lapsed unnoticed. */
+  #handsAgree(): void {
+    const now = this.#platform.now()
+    const tasks = [...this.#bare.tables.tasks.values()]
+    for (const { pid, inHand } of this.#live.stats.workers) {
+      const own = tasks.filter((task) => handOf(task) === pid)
+      const surely = own.filter((task) => task.state === 'acquired' || (task.dueAt as number) > now)
+      const isSo = surely.length <= inHand && inHand <= own.length
+      assert.ok(isSo, `${pid} is thought to have ${inHand} tasks, and has ${surely.length} to ${own.length}`)
+    }
   }
 
   async restart(store: Store): Promise<void> {
