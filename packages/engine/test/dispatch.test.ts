@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { DEFAULT_CONFIG, type DebugSnapshot, type Request } from '@resonatehq/protocol'
+import { DEFAULT_CONFIG, type DebugSnapshot, nextCron, type Request } from '@resonatehq/protocol'
 import { memoryStore, type Store } from '@resonatehq/store'
 import type { Push } from '../src/index.ts'
 import { NO_OBSERVER } from '../src/observer.ts'
@@ -115,6 +115,57 @@ test('a late worker is heard from when it asks for what others have by now: one 
   assert.equal((await bench.ask(late)).status, 409)
   await bench.create('b')
   assert.deepEqual([frozen.take(), good.take()], [['b'], []])
+})
+
+test('a task that a worker gave back goes to another one, though that has more in hand', async (t) => {
+  const bench = await open(t)
+  const giver = await bench.connect('giver')
+  await bench.create('a')
+  await bench.acquire('a', 'giver')
+  const busy = await bench.connect('busy')
+  await bench.create('b', 'poll://uni@g/busy')
+  assert.deepEqual([giver.take(), busy.take()], [['a'], ['b']])
+  await bench.ask({ kind: 'task.release', data: { id: 'a', version: 1 } })
+  assert.deepEqual([giver.take(), busy.take()], [[], ['a']])
+})
+
+test('a preferred worker that let an offer lapse is passed over until it is heard from', async (t) => {
+  const bench = await open(t)
+  const frozen = await bench.connect('frozen')
+  const other = await bench.connect('other')
+  await bench.create('a', 'poll://any@g/frozen')
+  assert.deepEqual([frozen.take(), other.take()], [['a'], []])
+  await bench.advance(5_001)
+  await bench.acquire('a', 'other')
+  assert.deepEqual([frozen.take(), other.take()], [[], ['a']])
+  await bench.create('b', 'poll://any@g/frozen')
+  assert.deepEqual([frozen.take(), other.take()], [[], ['b']])
+  await bench.acquire('b', 'frozen')
+  await bench.create('c', 'poll://any@g/frozen')
+  assert.deepEqual([frozen.take(), other.take()], [['c'], []])
+})
+
+test('on a server with nothing else to do what is due happens at its instant', async (t) => {
+  const bench = await open(t)
+  const port = await bench.connect('w')
+  const promiseTags = { 'resonate:target': 'poll://any@g' }
+  await bench.advance(250)
+  await bench.ask({
+    kind: 'schedule.create',
+    data: {
+      id: 's',
+      cron: '*/7 * * * * *',
+      promiseId: 's.{{.timestamp}}',
+      promiseTimeout: 1e6,
+      promiseParam: {},
+      promiseTags,
+    },
+  })
+  const firstAt = nextCron('*/7 * * * * *', START + 250) as number
+  await bench.advance(firstAt - START - 250 - 1)
+  assert.deepEqual(port.take(), [])
+  await bench.advance(1)
+  assert.deepEqual(port.take(), [`s.${firstAt}`])
 })
 
 test('what was offered to a connection that ended goes to another worker at once', async (t) => {
