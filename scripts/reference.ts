@@ -1,5 +1,5 @@
-// Writes the pages that the code says itself: settings, metrics, the command line, requests and records. docs.test.ts fails while they
-// differ, so nobody has to remember to run this.
+// Writes the pages that the code says itself: settings, metrics, the command line, requests and records, examples. docs.test.ts
+// fails while they differ, so nobody has to remember to run this.
 //
 //   node scripts/reference.ts
 
@@ -7,6 +7,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { configPage, metricsPage } from '@resonatehq/server'
 import { cliPage } from './cli-reference.ts'
+import { examplesPage } from './examples-reference.ts'
 
 const NOTE = '<!-- Written by scripts/reference.ts from the code: change it there. -->\n'
 
@@ -15,6 +16,7 @@ export function referencePages(): Readonly<Record<string, string>> {
   return {
     'cli.md': NOTE + cliPage(),
     'configuration.md': NOTE + configPage(),
+    'examples.md': NOTE + examplesPage(),
     'metrics.md': NOTE + metricsPage(),
     'requests.md': NOTE + requestsPage(),
   }

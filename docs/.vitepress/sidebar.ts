@@ -21,6 +21,7 @@ export const sidebar: readonly Section[] = [
     items: [
       { text: 'Writing workflows', link: '/workflows' },
       { text: 'Testing', link: '/testing' },
+      { text: 'Examples', link: '/examples' },
       { text: 'The SDK in depth', link: '/sdk-guide' },
       { text: 'Serverless functions', link: '/serverless' },
       { text: 'Workers in other languages', link: '/languages' },
