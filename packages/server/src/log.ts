@@ -27,11 +27,25 @@ export interface LogOptions {
   readonly fields?: object
   /** Takes whole lines. Default: standard output. */
   readonly write?: (line: string) => void
+  /** Bytes of lines that were taken and are not read yet. Default: those of standard output. */
+  readonly unreadBytes?: () => number
 }
+
+/** Unread bytes past which lines are counted and not kept: a reader that stands still must not use up the memory. */
+const UNREAD_MAX = 8 * 1024 * 1024
 
 export function createLogger(options: LogOptions): Logger {
   const pretty = options.format === 'pretty' || (options.format === 'auto' && process.stdout.isTTY === true)
   const write = options.write ?? ((line) => void process.stdout.write(line))
+  const unreadBytes = options.unreadBytes ?? (() => process.stdout.writableLength)
+  let dropped = 0
+  const take = (line: string) => {
+    if (unreadBytes() > UNREAD_MAX) return void dropped++
+    const lines = dropped
+    dropped = 0
+    if (lines > 0) root.warn({ lines }, 'Log lines were dropped: who reads them did not keep up')
+    write(line)
+  }
   const settings = {
     level: options.level,
     base: options.fields ?? null,
@@ -40,11 +54,7 @@ export function createLogger(options: LogOptions): Logger {
     redact: { paths: SECRET_FIELDS, censor: HIDDEN },
     hooks: { streamWrite: redacted },
   }
-  const root = pretty
-    ? pino(settings, { write: (line: string) => write(prettyLine(line)) })
-    : options.write
-      ? pino(settings, { write })
-      : pino(settings)
+  const root: PinoLogger = pino(settings, { write: (line: string) => take(pretty ? prettyLine(line) : line) })
   const levels = new Map((options.levels ?? []).map(readLevel).filter((one) => one !== null))
   return loggerOn(root, (component) => root.child({ component }, { level: levels.get(component) ?? options.level }))
 }

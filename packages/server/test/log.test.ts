@@ -76,6 +76,25 @@ test('for people the component stands before the message', () => {
   assert.match(lines.join(''), /info {2}engine: Something {2}id=a\n$/)
 })
 
+test('while nobody reads them lines are counted and not kept; how many is said once somebody reads again', () => {
+  let unreadBytes = 0
+  const { lines, options } = linesOf({ unreadBytes: () => unreadBytes })
+  const logger = createLogger(options)
+  logger.info({}, 'before')
+  unreadBytes = 8 * 1024 * 1024 + 1
+  for (const part of [logger, componentOf(logger, 'http')]) part.error({}, 'lost')
+  unreadBytes = 0
+  logger.info({}, 'after')
+  assert.deepEqual(
+    lines.map(({ msg, lines: count }) => [msg, count]),
+    [
+      ['before', undefined],
+      ['Log lines were dropped: who reads them did not keep up', 2],
+      ['after', undefined],
+    ],
+  )
+})
+
 test('a request is logged with its kind, its correlation, the execution it is about, and why it was refused', async (t) => {
   const { lines, options } = linesOf({ levels: ['http=debug'] })
   const server = createServer(configOf(), {
