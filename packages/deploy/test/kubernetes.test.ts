@@ -2,7 +2,7 @@
 // images, the settings and the metrics that they speak of.
 
 import assert from 'node:assert/strict'
-import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, globSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -112,6 +112,27 @@ test('the alerts and the dashboard that the chart brings are those that are test
   const dashboard = JSON.parse(readFileSync(join(ROOT, 'deploy/grafana/dashboard.json'), 'utf8'))
   const map = manifests.find(({ kind }) => kind === 'ConfigMap') as unknown as { data: Record<string, string> }
   assert.deepEqual(JSON.parse(map.data['resonate.json'] ?? ''), dashboard)
+})
+
+test('after an install one is told where the API is, and of an Ingress that lets anybody in', {
+  skip: toolMissing('helm'),
+}, (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'resonate-notes-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  // Helm prints notes to whoever installs, and to nobody else: here they are a value.
+  cpSync(join(ROOT, 'deploy/helm/resonate'), folder, { recursive: true, dereference: true })
+  renameSync(join(folder, 'templates/NOTES.txt'), join(folder, 'NOTES.txt'))
+  writeFileSync(join(folder, 'templates/notes.yaml'), 'notes: {{ tpl (.Files.Get "NOTES.txt") . | quote }}\n')
+  const notes = (...values: string[]) =>
+    parse(helm('template', 'x', folder, '--show-only', 'templates/notes.yaml', ...set(...values))).notes as string
+  assert.match(
+    notes(),
+    /^The API is at http:\/\/x\.default:8001 [\s\S]* resonate --server http:\/\/localhost:8001 groups\n$/,
+  )
+  assert.match(notes('server.settings.server\\.tls\\.cert=/tls.crt'), /^The API is at https:/)
+  const open = ['ingress.enabled=true', 'ingress.host=resonate.example.com']
+  assert.match(notes(...open), /Whoever reaches resonate\.example\.com may do anything/)
+  assert.doesNotMatch(notes(...open, 'server.settings.auth\\.publickey=/key.pem'), /Whoever/)
 })
 
 test('there are as many servers as the store allows', { skip: toolMissing('helm') }, () => {
