@@ -66,7 +66,7 @@ async function storeOf(config: Config, { now, random }: Platform): Promise<Store
   }
 }
 
-export function machineConfigOf(config: Config): MachineConfig {
+function machineConfigOf(config: Config): MachineConfig {
   return {
     ...DEFAULT_CONFIG,
     limits: ruleLimitsOf(config),

@@ -28,7 +28,7 @@ import type { Origins } from './auth/origins.ts'
 import { ruleLimitsOf } from './config/derived.ts'
 import type { Config } from './config/settings.ts'
 import type { Logger } from './log.ts'
-import type { Metrics } from './metrics.ts'
+import type { Metrics } from './metrics/scrape.ts'
 import type { Tracing } from './tracing.ts'
 import { VERSION } from './version.ts'
 

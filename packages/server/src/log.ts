@@ -84,7 +84,7 @@ const BEARER = /\b(Bearer) +[^\s"\\]+/gi
 const PASSWORD_IN_URL = /(:\/\/[^:@/\s"]*):[^@/\s"]+@/g
 
 /** A line without what would open a door: also where it came in a message, a URL or the stack of an error. */
-export function redacted(line: string): string {
+function redacted(line: string): string {
   return line.replace(JSON_WEB_TOKEN, HIDDEN).replace(BEARER, `$1 ${HIDDEN}`).replace(PASSWORD_IN_URL, `$1:${HIDDEN}@`)
 }
 

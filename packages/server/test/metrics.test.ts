@@ -4,7 +4,9 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { freePort } from '../../conformance/test/ports.ts'
-import { createMetrics, METRICS, metricsPage } from '../src/metrics.ts'
+import { metricsPage } from '../src/metrics/page.ts'
+import { createMetrics } from '../src/metrics/scrape.ts'
+import { METRICS } from '../src/metrics/table.ts'
 import { ask, create, startServer } from './world.ts'
 
 const TARGET = { 'resonate:target': 'poll://any@g' }

@@ -9,7 +9,7 @@ import { ANYONE } from '../src/auth/caller.ts'
 import { openGuard } from '../src/auth/guard.ts'
 import { createPoll, type Stream } from '../src/dispatch/poll.ts'
 import { silentLogger } from '../src/index.ts'
-import { createMetrics } from '../src/metrics.ts'
+import { createMetrics } from '../src/metrics/scrape.ts'
 import { ask, configOf, create, FakeEngine, startServer } from './world.ts'
 
 const EXECUTE: Message = { kind: 'execute', head: { serverUrl: 'http://s' }, data: { task: { id: 'a', version: 0 } } }

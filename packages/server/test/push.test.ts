@@ -8,7 +8,7 @@ import { networksOf } from '../src/dispatch/networks.ts'
 import { createPost } from '../src/dispatch/post.ts'
 import { createPush, type Post, type Posted } from '../src/dispatch/push.ts'
 import { nodePlatform, silentLogger } from '../src/index.ts'
-import { createMetrics } from '../src/metrics.ts'
+import { createMetrics } from '../src/metrics/scrape.ts'
 import { configOf } from './world.ts'
 
 const MESSAGE: Message = { kind: 'execute', head: { serverUrl: 'http://s' }, data: { task: { id: 'a', version: 0 } } }

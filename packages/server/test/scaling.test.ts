@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { freePort } from '../../conformance/test/ports.ts'
-import { createMetrics } from '../src/metrics.ts'
+import { createMetrics } from '../src/metrics/scrape.ts'
 import { ask, create, startServer } from './world.ts'
 
 async function running(t: TestContext) {

@@ -15,7 +15,7 @@ import { bearerOf, type Guard } from '../auth/guard.ts'
 import type { Config } from '../config/settings.ts'
 import { type HttpResponse, refusalOf } from '../http.ts'
 import type { Logger } from '../log.ts'
-import type { Metrics } from '../metrics.ts'
+import type { Metrics } from '../metrics/scrape.ts'
 
 /** One open response body. */
 export interface Stream {

@@ -12,7 +12,7 @@ import type { Platform } from '@resonatehq/engine'
 import type { Message, PushTrouble } from '@resonatehq/protocol'
 import type { Config } from '../config/settings.ts'
 import type { Logger } from '../log.ts'
-import type { Metrics } from '../metrics.ts'
+import type { Metrics } from '../metrics/scrape.ts'
 
 /** How a POST ended. `failure` is for the log. */
 export type Posted = { readonly status: number; readonly retryAfterMs?: number } | { readonly failure: string }

@@ -6,11 +6,9 @@ import { parse as parseToml } from 'smol-toml'
 import type { Config } from '../config/settings.ts'
 import { isAtOrBelow } from '../urls.ts'
 
-export type AuthMode = 'none' | 'bearer' | 'gcp'
-
 /** What a target is shown. */
 export interface Proof {
-  readonly mode: AuthMode
+  readonly mode: Config['transports.http_push.auth.mode']
   /** `bearer`: the token. */
   readonly token: string
   /** `gcp`: for whom the identity token is meant. Empty: the URL of the target. */
@@ -32,7 +30,7 @@ interface Entry {
 /** `file`: the text of `transports.http_push.targets_file`; throws, for people, where it cannot be used. */
 export function proofsOf(config: Config, file: string | undefined): Proofs {
   const common: Proof = {
-    mode: config['transports.http_push.auth.mode'] as AuthMode,
+    mode: config['transports.http_push.auth.mode'],
     token: config['transports.http_push.auth.token'],
     audience: config['transports.http_push.auth.audience'],
     header: config['transports.http_push.auth.header'],

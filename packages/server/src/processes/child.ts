@@ -2,7 +2,7 @@
 // stop, and that answers a scrape for all of them.
 
 import cluster, { type Worker } from 'node:cluster'
-import type { MetricsJson } from '../metrics.ts'
+import type { MetricsJson } from '../metrics/scrape.ts'
 import type { Addresses } from '../server.ts'
 import type { ToChild, ToPrimary } from './messages.ts'
 

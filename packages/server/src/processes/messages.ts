@@ -1,6 +1,6 @@
 // What the processes of one command say to each other. Requests never pass here: each process serves its own connections.
 
-import type { MetricsJson } from '../metrics.ts'
+import type { MetricsJson } from '../metrics/scrape.ts'
 import type { Addresses } from '../server.ts'
 
 export type ToChild =

@@ -6,7 +6,7 @@ import cluster, { type Worker } from 'node:cluster'
 import type { Platform } from '@resonatehq/engine'
 import type { Config } from '../config/settings.ts'
 import type { Logger } from '../log.ts'
-import { type MetricsJson, sumUp } from '../metrics.ts'
+import { type MetricsJson, sumUp } from '../metrics/scrape.ts'
 import type { Addresses, Server } from '../server.ts'
 import type { ToChild, ToPrimary } from './messages.ts'
 
