@@ -3,7 +3,7 @@
 
 import { idProblem, type Message, type PromiseRecord, type Tags, type Value } from '@resonatehq/protocol'
 import type { AsyncEncryptor, Encryptor } from './codec.ts'
-import { callParam, DurableContext, oversleeper } from './context.ts'
+import { callParam, DurableContext, oversleeper, withAddress } from './context.ts'
 import type { Dependencies } from './dependencies.ts'
 import { Codec } from './engine/codec.ts'
 import { errors } from './engine/errors.ts'
@@ -226,7 +226,7 @@ export class Client {
 
   /** Options of one call, to be passed as its last argument. */
   options(options: CallOptions = {}): Options {
-    return new Options(options)
+    return withAddress(new Options(options), (target) => this.#transport.match(target))
   }
 
   /**

@@ -218,7 +218,7 @@ export class DurableContext {
   }
 
   options(options: CallOptions = {}): Options {
-    return new Options(options)
+    return withAddress(new Options(options), (target) => this.#source.targetOf(target, undefined))
   }
 
   #local(what: AnyFunction | string, all: readonly unknown[], yielding: Yielding): Operation {
@@ -268,7 +268,9 @@ export class DurableContext {
   }
 
   #idOf({ id }: Options): string {
-    if (id === undefined) return this.#frame.nextId()
+    // One of its own takes a place in order all the same, as with published SDKs: those of the calls after it stay what they are.
+    const next = this.#frame.nextId()
+    if (id === undefined) return next
     if (id === this.branchId || id === this.originId)
       throw errors.idInvalid(`The id of a call must not be that of its caller, got '${id}'`)
     return checkedRootId(id)
@@ -303,6 +305,11 @@ export class DurableContext {
       `ctx.${what} was called by '${this.id}' after its function had returned: await everything that the function starts`,
     )
   }
+}
+
+/** The same options, with the address that their target means, where they have one. */
+export function withAddress(options: Options, match: (target: string) => string): Options {
+  return options.target === undefined ? options : new Options({ ...options, target: match(options.target) })
 }
 
 /** What a remote call carries, in the order of keys that published SDKs write. */

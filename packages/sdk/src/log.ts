@@ -57,7 +57,7 @@ export class ConsoleLogger implements Logger {
   #write(level: LogLevel, fields: Record<string, unknown>, msg: string): void {
     if (LEVELS.indexOf(level) < this.#least) return
     const write = level === 'error' ? console.error : level === 'warn' ? console.warn : console.log
-    write(JSON.stringify({ level, time: new Date().toISOString(), msg, ...plain(fields) }))
+    write(JSON.stringify({ timestamp: new Date().toISOString(), level, msg, ...plain(fields) }))
   }
 }
 

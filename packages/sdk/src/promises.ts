@@ -118,6 +118,7 @@ export class Promises {
       const encoded = await this.#codec.encode(content.value)
       return { ...encoded, headers: { ...encoded.headers, ...headers } }
     }
-    return { ...(headers ? { headers } : {}), ...(data === undefined ? {} : { data }) }
+    // Both are always there, as what the published SDK makes has them: whoever reads `headers.x` need not look first.
+    return { headers: headers ?? {}, data: data ?? '' }
   }
 }

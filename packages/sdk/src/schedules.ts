@@ -35,12 +35,9 @@ export class Schedules {
     cron: string,
     promiseId: string,
     promiseTimeout: number,
-    { promiseHeaders, promiseData, promiseTags = {} }: ScheduleOptions = {},
+    { promiseHeaders = {}, promiseData = '', promiseTags = {} }: ScheduleOptions = {},
   ): Promise<ScheduleRecord> {
-    const promiseParam = {
-      ...(promiseHeaders ? { headers: promiseHeaders } : {}),
-      ...(promiseData === undefined ? {} : { data: promiseData }),
-    }
+    const promiseParam = { headers: promiseHeaders, data: promiseData }
     const data = { id, cron, promiseId, promiseTimeout, promiseParam, promiseTags }
     return (await this.#ask<{ schedule: ScheduleRecord }>('schedule.create', data)).schedule
   }

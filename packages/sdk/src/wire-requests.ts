@@ -68,34 +68,37 @@ type Refused<K extends Kind, S extends number> = {
   data: string
 }
 
+const KINDS = [
+  'promise.get',
+  'promise.create',
+  'promise.settle',
+  'promise.register_callback',
+  'promise.register_listener',
+  'promise.search',
+  'task.get',
+  'task.create',
+  'task.acquire',
+  'task.release',
+  'task.suspend',
+  'task.halt',
+  'task.continue',
+  'task.fulfill',
+  'task.fence',
+  'task.heartbeat',
+  'task.search',
+  'schedule.get',
+  'schedule.create',
+  'schedule.delete',
+  'schedule.search',
+  'debug.start',
+  'debug.reset',
+  'debug.tick',
+  'debug.snap',
+  'debug.stop',
+] as const satisfies readonly Kind[]
+
 /** The kinds of requests that clients make. */
-export type RequestKind =
-  | 'promise.get'
-  | 'promise.create'
-  | 'promise.settle'
-  | 'promise.register_callback'
-  | 'promise.register_listener'
-  | 'promise.search'
-  | 'task.get'
-  | 'task.create'
-  | 'task.acquire'
-  | 'task.release'
-  | 'task.suspend'
-  | 'task.halt'
-  | 'task.continue'
-  | 'task.fulfill'
-  | 'task.fence'
-  | 'task.heartbeat'
-  | 'task.search'
-  | 'schedule.get'
-  | 'schedule.create'
-  | 'schedule.delete'
-  | 'schedule.search'
-  | 'debug.start'
-  | 'debug.reset'
-  | 'debug.tick'
-  | 'debug.snap'
-  | 'debug.stop'
+export type RequestKind = (typeof KINDS)[number]
 
 /** Any request. */
 export type Request = { [K in RequestKind]: RequestOf<K> }[RequestKind]
@@ -377,42 +380,17 @@ export const isDebugStopRes: Guard<DebugStopRes> = responseOf('debug.stop')
 
 /** Whether a value is a whole request of any kind. */
 export function isRequest(value: unknown): value is Request {
-  return REQUESTS.some((guard) => guard(value))
+  return isOfKind(value) && requestOf(value.kind)(value)
 }
 
-/** Whether a value is the envelope of an answer: a kind, and a head with a status. Of which kind: ask the guard of that. */
+/** Whether a value is a whole answer to a request of any kind. */
 export function isResponse(value: unknown): value is Response {
-  return has(value, { kind: 'string', head: 'object' }) && has((value as Response).head, { status: 'number' })
+  return isOfKind(value) && responseOf(value.kind)(value)
 }
 
-const REQUESTS: readonly Guard<Request>[] = [
-  isPromiseGetReq,
-  isPromiseCreateReq,
-  isPromiseSettleReq,
-  isPromiseRegisterCallbackReq,
-  isPromiseRegisterListenerReq,
-  isPromiseSearchReq,
-  isTaskGetReq,
-  isTaskCreateReq,
-  isTaskAcquireReq,
-  isTaskReleaseReq,
-  isTaskSuspendReq,
-  isTaskHaltReq,
-  isTaskContinueReq,
-  isTaskFulfillReq,
-  isTaskFenceReq,
-  isTaskHeartbeatReq,
-  isTaskSearchReq,
-  isScheduleGetReq,
-  isScheduleCreateReq,
-  isScheduleDeleteReq,
-  isScheduleSearchReq,
-  isDebugStartReq,
-  isDebugResetReq,
-  isDebugTickReq,
-  isDebugSnapReq,
-  isDebugStopReq,
-]
+function isOfKind(value: unknown): value is { readonly kind: RequestKind } {
+  return has(value, { kind: 'string' }) && KINDS.includes((value as { kind: RequestKind }).kind)
+}
 
 /** A guard of a status: on an answer whose kind is known it tells the shape too. */
 export interface StatusGuard<S extends number> {

@@ -1,7 +1,7 @@
 // The protocol as those see it who write a network or talk to a server by themselves: the shapes of records and messages, and
 // tests of what came over the wire. A guard looks at the shape only, as far as the code behind it relies on it.
 
-import type * as protocol from '@resonatehq/protocol'
+import * as protocol from '@resonatehq/protocol'
 
 export type { RequestEnvelope, ResponseEnvelope } from '@resonatehq/protocol'
 
@@ -74,12 +74,16 @@ export function isValue(value: unknown): value is Value {
 /** Whether a value is the record of a promise. */
 export function isPromiseRecord(value: unknown): value is PromiseRecord {
   const fields = { id: 'string', state: 'string', tags: 'object', timeoutAt: 'number', createdAt: 'number' }
-  return has(value, fields) && isValue((value as PromiseRecord).param) && isValue((value as PromiseRecord).value)
+  if (!has(value, fields)) return false
+  const { state, param, value: result, settledAt } = value as PromiseRecord
+  const isSettledAt = settledAt === undefined || typeof settledAt === 'number'
+  return protocol.PROMISE_STATES.includes(state) && isValue(param) && isValue(result) && isSettledAt
 }
 
 /** Whether a value is the record of a task. */
 export function isTaskRecord(value: unknown): value is TaskRecord {
-  return has(value, { id: 'string', state: 'string', version: 'number' })
+  if (!has(value, { id: 'string', state: 'string', version: 'number' })) return false
+  return protocol.TASK_STATES.includes((value as TaskRecord).state) && 'resumes' in (value as TaskRecord)
 }
 
 /** Whether a value is the record of a schedule. */
@@ -105,7 +109,7 @@ export function isUnblockMsg(value: unknown): value is UnblockMsg {
 }
 
 function isOf(value: unknown, kind: string): boolean {
-  if (!has(value, { kind: 'string' })) return false
+  if (!has(value, { kind: 'string', head: 'object' })) return false
   const message = value as { kind: string; data: unknown }
   return message.kind === kind && has(message.data, {})
 }

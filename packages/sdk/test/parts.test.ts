@@ -82,6 +82,55 @@ async function inWorld(fn: (resonate: Resonate, world: World) => Promise<void>):
 
 const code = (expected: string) => (error: unknown) => error instanceof ResonateError && error.code === expected
 
+test('a call whose id is its own takes a place in order, as with the published SDK', () =>
+  inWorld(async (resonate, world) => {
+    const idOf = ({ id }: Context) => id
+    resonate.register('leaf', idOf)
+    resonate.register('f', function* (ctx: Context): Generator<unknown, string[], string> {
+      const first = yield* ctx.run(idOf, ctx.options({ id: 'step' }))
+      const second = yield* ctx.rpc<string>('leaf', ctx.options({ id: 'call' }))
+      return [first, second, yield* ctx.run(idOf)]
+    })
+    assert.deepEqual(await world.until(resonate.run('id', 'f')), ['step', 'call', 'id:2'])
+  }))
+
+test('options have the address that their target means', () =>
+  inWorld(async (resonate, world) => {
+    assert.equal(resonate.options({ target: 'orders' }).target, 'poll://any@orders')
+    assert.equal(resonate.options({ target: 'https://a.b/c' }).target, 'https://a.b/c')
+    assert.equal(resonate.options().target, undefined)
+    resonate.register('f', (ctx: Context) => ctx.options({ target: 'orders', timeout: 5 }))
+    const { target, timeout } = await world.until(resonate.run<{ target: string; timeout: number }>('id', 'f'))
+    assert.deepEqual([target, timeout], ['poll://any@orders', 5])
+  }))
+
+test('payloads have headers and data also where none were given, as those of the published SDK', () =>
+  inWorld(async (resonate, world) => {
+    const none = { headers: {}, data: '' }
+    await world.until(resonate.promises.create('id', 1e15))
+    const settled = await world.until(resonate.promises.resolve('id'))
+    assert.deepEqual([settled.param, settled.value], [none, none])
+    await world.until(resonate.promises.create('other', 1e15, { headers: { a: 'b' } }))
+    const { param, value } = await world.until(resonate.promises.reject('other', { data: 'eA==' }))
+    assert.deepEqual(
+      [param, value],
+      [
+        { headers: { a: 'b' }, data: '' },
+        { headers: {}, data: 'eA==' },
+      ],
+    )
+    const promiseTags = { 'resonate:target': 'poll://any@g' }
+    const made = resonate.schedules.create('s', '0 0 * * *', '{{.id}}-{{.timestamp}}', 1_000, { promiseTags })
+    assert.deepEqual((await world.until(made)).promiseParam, none)
+  }))
+
+test('a line of the console has the fields of the published SDK', (t) => {
+  const { mock } = t.mock.method(console, 'warn', () => {})
+  new wire.ConsoleLogger().warn({ id: 'a' }, 'said')
+  const { timestamp, ...rest } = JSON.parse(mock.calls[0]?.arguments[0])
+  assert.deepEqual([rest, Number.isFinite(Date.parse(timestamp))], [{ level: 'warn', msg: 'said', id: 'a' }, true])
+})
+
 test('registering refuses what cannot be told apart later', () =>
   inWorld(async (resonate) => {
     const fn = () => 1
@@ -158,11 +207,21 @@ test('the guards of the wire tell what came, and refuse what only looks like it'
     { kind: 'execute' },
     { kind: 'execute', data: null },
     { kind: 'execute', data: {} },
+    { kind: 'execute', data: { task: { id: 'id', version: 1 } } },
+    { kind: 'revoke', head: {}, data: { task: { id: 'id', version: 1 } } },
   ])
     assert.equal(wire.isMessage(wrong), false, JSON.stringify(wrong))
   assert.equal(wire.isPromiseRecord({ ...record, param: { data: 5 } }), false)
+  for (const wrong of [{ state: 'done' }, { settledAt: null }])
+    assert.equal(wire.isPromiseRecord({ ...record, ...wrong }), false)
+  assert.equal(wire.isTaskRecord({ id: 'id', state: 'pending', version: 1 }), false)
   const answer = { kind: 'promise.get', head: { corrId: 'c', status: 404, version: 'v' }, data: 'no' }
   assert.deepEqual([wire.isResponse(answer), wire.isNotFound(answer), wire.isSuccess(answer)], [true, true, false])
+  for (const wrong of [
+    { ...answer, kind: 'nothing' },
+    { ...answer, head: { ...answer.head, status: 200 }, data: {} },
+  ])
+    assert.equal(wire.isResponse(wrong), false, JSON.stringify(wrong))
   await world.stop()
 })
 
