@@ -5,23 +5,12 @@
 import {
   type Changes,
   compareIds,
-  cutOwed,
-  cutPage,
-  cutWaiters,
-  emptyLoad,
-  groupOfCounter,
-  type Loaded,
   type Needs,
-  type Owed,
   type Page,
   type PromiseRow,
-  type Scan,
-  type ScanRows,
-  type ScanTable,
   type SnapshotRows,
   type TaskRow,
   type UnblockRow,
-  WAITERS_PAGE,
   type WorkerRow,
 } from '@resonatehq/protocol'
 import type pg from 'pg'
@@ -30,7 +19,6 @@ import {
   type Columns,
   READERS,
   readPromise,
-  readSchedule,
   readSettled,
   readTask,
   readUnblock,
@@ -62,10 +50,12 @@ import {
 import { Counting, SUM_SLOT } from './counting.ts'
 import { Floor } from './floor.ts'
 import { PostgresHints } from './hints.ts'
+import { load } from './load.ts'
 import { idKey, LOCKING, type Locking, type LockingKind, scheduleKey } from './locks.ts'
 import { migrate } from './migration.ts'
-import * as columns from './statements.ts'
+import { all, idOf, type Send, type Value } from './send.ts'
 import { keyOf, LASTS, PAGES, SQL } from './statements.ts'
+import { write } from './write.ts'
 
 export interface PostgresOptions extends ConnectionSettings {
   /** `table` for databases without advisory locks. All servers of a database must agree. */
@@ -84,12 +74,8 @@ export interface PostgresOptions extends ConnectionSettings {
 
 /** Distinct lock names of a batch: the database's table of locks is small, and shared by all servers. */
 const LOCKS_MAX = 200
-/** Rows of a page that are read at once: large ones must not gather in memory. */
-const SCAN_CHUNK = 100
-
-type Value = string | number | null | readonly string[]
-/** Sends a statement: at once, behind those sent before. */
-type Send = (name: keyof typeof SQL, ...values: Value[]) => Promise<Columns[]>
+/** Rows of a page that is moved: large ones must not gather in memory. */
+const PAGE_MAX = 100
 
 export function postgresStore(options: PostgresOptions): MovableStore {
   return new PostgresStore(options)
@@ -178,8 +164,8 @@ class PostgresStore implements MovableStore {
       const steps: Promise<unknown>[] = [client.query(beginText(this.#options))]
       if (keys.size > 0) steps.push(client.query(this.#prepared(locking.sql, [[...keys]])))
       const clock = send('clock')
-      const load = this.#load(send, needs)
-      const [, now, loaded] = await all([all(steps), this.#read(clock), load])
+      const loading = load(send, needs)
+      const [, now, loaded] = await all([all(steps), this.#read(clock), loading])
       return this.#transaction(client, { now, loaded, covers: (id) => keys.has(idKey(locking, id)) })
     })
   }
@@ -197,7 +183,7 @@ class PostgresStore implements MovableStore {
     }
     return {
       ...begun,
-      load: (more) => this.#load(send, more).catch(failed),
+      load: (more) => load(send, more).catch(failed),
       inHand: async (workers) => {
         const rows = await send('inHandOfEach', workers, begun.now).catch(failed)
         return new Map(rows.map(({ worker, n }) => [worker as string, n as number]))
@@ -230,61 +216,12 @@ class PostgresStore implements MovableStore {
 
   async #commit(client: pg.PoolClient, changes: Changes): Promise<void> {
     const send = this.#sender(client)
-    const writes = this.#write(send, changes)
+    const writes = write(send, changes, this.#counting.slotAt(this.#clock.now()))
     const commit = client.query('commit')
     await all([...writes, commit])
     // After a statement that failed, PostgreSQL answers a commit with a rollback.
     const { command } = await commit
     if (command !== 'COMMIT') throw new Error(`${this.#where} answered ${command} to a commit: nothing was written`)
-  }
-
-  /** All statements in one fixed order, rows in the order of their keys where servers may meet. */
-  #write(send: Send, changes: Changes): Promise<unknown>[] {
-    const sent: Promise<unknown>[] = []
-    const write = (name: keyof typeof SQL, given: readonly object[], ...more: Value[]) => {
-      if (given.length > 0) sent.push(send(name, JSON.stringify(given), ...more))
-    }
-    const { forgotten, promises, tasks, callbacks, listeners, unblocks, schedules } = changes
-    if (forgotten.length > 0) sent.push(send('deletePromises', forgotten), send('deleteTasks', forgotten))
-    write(
-      'insertPromises',
-      promises.filter(isNew).map(({ row }) => columns.promiseColumns(row)),
-    )
-    write(
-      'updatePromises',
-      promises.filter(isOld).map(({ row }) => columns.settledColumns(row)),
-    )
-    write(
-      'insertTasks',
-      tasks.filter(isNew).map(({ row }) => columns.taskColumns(row)),
-    )
-    write(
-      'updateTasks',
-      tasks.filter(isOld).map(({ row }) => columns.taskColumns(row)),
-    )
-    write('insertCallbacks', callbacks.filter(isAdded))
-    write('deleteCallbacks', callbacks.filter(isDropped))
-    write('insertListeners', listeners.filter(isAdded).map(withKey))
-    write('deleteListeners', listeners.filter(isDropped).map(withKey))
-    write(
-      'upsertUnblocks',
-      unblocks.flatMap(({ row }) => (row ? [columns.unblockColumns(row)] : [])),
-    )
-    write('deleteUnblocks', unblocks.filter(({ row }) => !row).map(withKey))
-    write('upsertSchedules', [...schedules.values()].filter((row) => row !== null).map(columns.scheduleColumns))
-    const dropped = [...schedules].flatMap(([id, row]) => (row ? [] : [id]))
-    if (dropped.length > 0) sent.push(send('deleteSchedules', dropped))
-    sent.push(...writeWorkers(send, changes.workers))
-    const slot = this.#counting.slotAt(this.#clock.now())
-    const counts = [...changes.counters].map(([name, value_added]) => ({ name, value_added }))
-    write(
-      'addCounters',
-      counts.sort((a, b) => compareIds(a.name, b.name)),
-      slot,
-    )
-    const groups = [...changes.counters].flatMap(([name, delta]) => (delta < 0 && groupOfCounter(name) ? [name] : []))
-    if (groups.length > 0) sent.push(send('dropCounters', groups.sort(compareIds), slot))
-    return sent
   }
 
   async #fold(slot: number): Promise<void> {
@@ -294,94 +231,6 @@ class PostgresStore implements MovableStore {
     } catch {
       // What is not added to the sum counts where it is; what the database lacks is noticed by the next batch.
     }
-  }
-
-  async #load(send: Send, needs: Needs): Promise<Loaded> {
-    const loaded = emptyLoad()
-    const parts: Promise<void>[] = []
-    const read = (
-      name: keyof typeof SQL,
-      ids: ReadonlySet<string>,
-      take: (rows: Columns[]) => void,
-      ...more: Value[]
-    ) => {
-      if (ids.size === 0) return
-      const storable = [...ids].filter(isStorable)
-      parts.push((storable.length > 0 ? send(name, storable, ...more) : Promise.resolve([])).then(take))
-    }
-    read('promises', needs.ids, (rows) => fill(loaded.promises, needs.ids, rows.map(readPromise)))
-    read('tasks', needs.ids, (rows) => fill(loaded.tasks, needs.ids, rows.map(readTask)))
-    const owed = (rows: Columns[]) => {
-      for (const id of needs.owed) loaded.owed.set(id, owedTo(rows.filter((row) => row.id === id)))
-    }
-    read('unblocksOf', needs.owed, owed, WAITERS_PAGE + 1)
-    read('schedules', needs.schedules, (rows) => fill(loaded.schedules, needs.schedules, rows.map(readSchedule)))
-    const held = (rows: Columns[]) => {
-      for (const pid of needs.held) loaded.held.set(pid, rows.filter((row) => row.pid === pid).map(idOf))
-    }
-    read('heldIds', needs.held, held)
-    const presence = (rows: Columns[]) => {
-      for (const pid of needs.presence) loaded.presence.set(pid, rows.filter((row) => row.pid === pid).map(readWorker))
-    }
-    read('presence', needs.presence, presence)
-    if (needs.waiters.size > 0) parts.push(this.#waiters(send, [...needs.waiters], loaded))
-    for (const [key, scan] of needs.scans) {
-      parts.push(this.#scan(send, scan).then((page) => void loaded.scans.set(key, { scan, page })))
-    }
-    await all(parts)
-    return loaded
-  }
-
-  async #waiters(send: Send, ids: readonly string[], loaded: Loaded): Promise<void> {
-    const storable = ids.filter(isStorable)
-    const pages = [
-      send('callbacks', storable, WAITERS_PAGE + 1),
-      send('listeners', storable, WAITERS_PAGE + 1),
-    ] as const
-    const [callbacks, listeners] = await all(pages)
-    const awaitersOf = Map.groupBy(callbacks, (row) => row.awaited)
-    const addressesOf = Map.groupBy(listeners, (row) => row.awaited)
-    for (const id of ids) {
-      const awaiters = (awaitersOf.get(id) ?? []).map((row) => row.awaiter as string).sort(compareIds)
-      const addresses = (addressesOf.get(id) ?? []).map((row) => row.address as string).sort(compareIds)
-      loaded.waiters.set(id, cutWaiters(awaiters, addresses))
-    }
-  }
-
-  async #scan(send: Send, scan: Scan): Promise<Page<ScanRows[ScanTable]>> {
-    const rows: ScanRows[ScanTable][] = []
-    if (![scan.after, scan.origin ?? '', scan.branch ?? ''].every(isStorable)) return cutPage(rows, scan)
-    const limit = Math.min(SCAN_CHUNK, scan.limit + 1)
-    for (let after = scan.after; ; ) {
-      const chunk = await this.#chunk(send, scan, after, limit)
-      rows.push(...chunk.rows)
-      const page = cutPage(rows, scan)
-      if (page.more || chunk.rows.length < limit) return page
-      after = chunk.last
-    }
-  }
-
-  async #chunk(send: Send, scan: Scan, after: string, limit: number): Promise<Chunk> {
-    const { table, origin, branch } = scan
-    if (table === 'tasks') {
-      const tasks = (await send('tasksAfter', after, limit)).map(readTask)
-      const ids = tasks.map(({ id }) => id)
-      const promises = await promisesOf(send, ids)
-      return {
-        rows: tasks.map((task) => ({ task, promise: promises.get(task.id) as PromiseRow })),
-        last: ids.at(-1) ?? '',
-      }
-    }
-    const found =
-      table === 'schedules'
-        ? await send('schedulesAfter', after, limit)
-        : origin !== undefined
-          ? await send('promisesOfOrigin', origin, after, limit)
-          : branch !== undefined
-            ? await send('promisesOfBranch', branch, after, limit)
-            : await send('promisesAfter', after, limit)
-    const rows = table === 'schedules' ? found.map(readSchedule) : found.map(readPromise)
-    return { rows, last: rows.at(-1)?.id ?? '' }
   }
 
   async now(): Promise<number> {
@@ -511,7 +360,7 @@ class PostgresStore implements MovableStore {
     const [first, second] = after
     // Addresses stand in indexes under a key of their own.
     const key = !PAIRED.has(table) ? [first] : [first, table === 'callbacks' ? second : keyOf(second)]
-    const rows = await this.#send(PAGES[table], ...key, Math.min(limit, SCAN_CHUNK))
+    const rows = await this.#send(PAGES[table], ...key, Math.min(limit, PAGE_MAX))
     return rows.map(READERS[table])
   }
 
@@ -561,31 +410,6 @@ class PostgresStore implements MovableStore {
   }
 }
 
-function owedTo(rows: readonly Columns[]): Owed {
-  return cutOwed(rows.map((row) => row.address as string).sort(compareIds))
-}
-
-/** PostgreSQL's text holds no NUL, and a statement that brings one fails, with all the batch: such an id stands nowhere. */
-function isStorable(text: string): boolean {
-  return !text.includes('\0')
-}
-
-interface Chunk {
-  readonly rows: readonly ScanRows[ScanTable][]
-  readonly last: string
-}
-
-/** Waits for all, also where one has failed: nothing of this transaction may still be under way when it is given up. */
-async function all<T extends readonly unknown[]>(promises: T): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
-  await Promise.allSettled(promises)
-  return Promise.all(promises) as Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }>
-}
-
-async function promisesOf(send: Send, ids: readonly string[]): Promise<Map<string, PromiseRow>> {
-  if (ids.length === 0) return new Map()
-  return new Map((await send('promises', ids)).map(readPromise).map((row) => [row.id, row]))
-}
-
 /** Data that does not fit its type, a constraint, or a limit of the program. */
 const UNACCEPTABLE = /^(?:22|23|54)...$/
 
@@ -602,33 +426,6 @@ function faultOf(error: unknown): unknown {
   return UNACCEPTABLE.test(code) ? new Unacceptable(message) : error
 }
 
-function writeWorkers(send: Send, effects: Changes['workers']): Promise<unknown>[] {
-  if (effects.length === 0) return []
-  const pids = effects.flatMap((effect) =>
-    effect.kind === 'worker' ? effect.row.pid : 'pid' in effect ? effect.pid : [],
-  )
-  const servers = effects.flatMap((effect) => (effect.kind === 'server.seen' ? effect.server : []))
-  return [send('lockWorkers', pids, servers), ...effects.map((effect) => writeWorker(send, effect))]
-}
-
-function writeWorker(send: Send, effect: Changes['workers'][number]): Promise<unknown> {
-  switch (effect.kind) {
-    case 'worker': {
-      const { pid, server, group, capacity, info, seenAt, goneAt, beat } = effect.row
-      const texts = { info: JSON.stringify(info), beat: beat && JSON.stringify(beat) }
-      return send('upsertWorker', pid, server, group, capacity, texts.info, seenAt, goneAt, texts.beat)
-    }
-    case 'worker.drop':
-      return send('deleteWorker', effect.pid, effect.server, effect.group)
-    case 'worker.seen':
-      return send('seeWorker', effect.at, effect.pid)
-    case 'worker.beat':
-      return send('beatWorker', JSON.stringify(effect.beat), effect.pid)
-    case 'server.seen':
-      return send('seeServer', effect.at, effect.server)
-  }
-}
-
 function snapshotOf([promises, tasks, callbacks, listeners, unblocks]: readonly Columns[][]): SnapshotRows {
   return {
     promises: (promises ?? []).map(readPromise),
@@ -639,25 +436,6 @@ function snapshotOf([promises, tasks, callbacks, listeners, unblocks]: readonly 
   }
 }
 
-/** What was found, and null for what was not. */
-function fill<T extends { readonly id: string }>(into: Map<string, T | null>, ids: Iterable<string>, found: T[]): void {
-  for (const id of ids) into.set(id, null)
-  for (const row of found) into.set(row.id, row)
-}
-
-function withKey<T extends { readonly address: string }>(row: T): T & { address_key: string } {
-  return { ...row, address_key: keyOf(row.address) }
-}
-
-function idOf(row: Columns): string {
-  return row.id as string
-}
-
 function byDue(a: TaskRow, b: TaskRow): number {
   return (a.dueAt as number) - (b.dueAt as number) || compareIds(a.id, b.id)
 }
-
-const isNew = (change: { isNew: boolean }) => change.isNew
-const isOld = (change: { isNew: boolean }) => !change.isNew
-const isAdded = (change: { isAdded: boolean }) => change.isAdded
-const isDropped = (change: { isAdded: boolean }) => !change.isAdded
