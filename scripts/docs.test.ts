@@ -15,7 +15,7 @@
 // It must never need anything from outside this repository.
 
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
 import { test } from 'node:test'
@@ -43,8 +43,7 @@ interface Stage {
 
 for (const page of PAGES) {
   const text = readFileSync(join(ROOT, page), 'utf8')
-  // What a script writes from the code has a test of its own, and no story.
-  const snippets = text.startsWith('<!-- Written by scripts/') ? [] : snippetsOf(text)
+  const snippets = toldSnippets(text)
 
   if (snippets.length === 0) continue
 
@@ -94,6 +93,29 @@ test('every link of the documentation leads to a file', () => {
       .map((path) => `${page} → ${path}`),
   )
   assert.deepEqual(broken, [])
+})
+
+test('every program of the documentation has the types that its reader would be told of', (t) => {
+  const folder = mkdtempSync(join(ROOT, '.docs-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  for (const page of PAGES) {
+    for (const { language, text, line, marks } of toldSnippets(readFileSync(join(ROOT, page), 'utf8')))
+      if (language === 'ts' && marks['not run'] === undefined)
+        writeFileSync(join(folder, `${page.replaceAll(/\W/g, '_')}_${line}.ts`), text)
+  }
+  const options = { noEmit: true, skipLibCheck: true, incremental: false }
+  writeFileSync(
+    join(folder, 'tsconfig.json'),
+    JSON.stringify({ extends: '../tsconfig.json', compilerOptions: options, include: ['*.ts'] }),
+  )
+  const { status, stdout } = spawnSync(
+    process.execPath,
+    [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', folder],
+    {
+      encoding: 'utf8',
+    },
+  )
+  assert.equal(status, 0, stdout)
 })
 
 test('a reader is told under which name a snippet is kept: the comment that says so is not shown', () => {
@@ -179,6 +201,11 @@ function repositoryAnchor(heading: string): string {
     .toLowerCase()
     .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
     .replaceAll(' ', '-')
+}
+
+/** The snippets of a page that tells a story. What a script writes from the code has a test of its own. */
+function toldSnippets(page: string): Snippet[] {
+  return page.startsWith('<!-- Written by scripts/') ? [] : snippetsOf(page)
 }
 
 /** A page without its snippets. */
