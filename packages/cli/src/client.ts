@@ -150,7 +150,7 @@ function unreachableMessage(url: string, fault: unknown, timedOut: boolean): str
   if (code === 'UND_ERR_SOCKET' && url.startsWith('http:')) {
     return `What is at ${url} closed the connection without an answer. Name it by https:// if it speaks TLS.`
   }
-  const reason = REASONS[code] ?? message
+  const reason = REASONS[code] ?? message.replace(/\.$/, '')
   return `No server at ${url}: ${reason}. Start one with \`resonate dev\`, or name another with --server.`
 }
 

@@ -34,16 +34,21 @@ export function withClientOptions(command: Command): Command {
 
 export function openSession(io: Io, command: Command): Session {
   const { server, token, json } = sharedOptions(command)
-  const text = server ?? nonEmpty(io.env.RESONATE_URL) ?? DEFAULT_URL
-  const url = serverUrl(text)
-  if (url === null) {
-    const source = server === undefined ? 'RESONATE_URL' : '--server'
-    throw new Failure(`${source} is to be a URL such as ${DEFAULT_URL}, not '${text}'.`, EXIT.usage)
-  }
-  const client = createClient(io, { url, ...tokenOf(token, io) })
+  const client = createClient(io, { url: urlOf(server, io), ...tokenOf(token, io) })
   const jsonAsked = json === true
   const out = createOutput(io, { json: jsonAsked })
   return { io, client, out, jsonAsked, ask: (kind, data) => ask(client, kind, data) }
+}
+
+function urlOf(given: string | undefined, io: Io): string {
+  const source = given === undefined ? 'RESONATE_URL' : '--server'
+  const text = given ?? nonEmpty(io.env.RESONATE_URL) ?? DEFAULT_URL
+  const { username = '', password = '' } = URL.parse(text) ?? {}
+  if (username + password !== '')
+    throw new Failure(`${source} has a user in it, and a server takes none: pass a token with --token.`, EXIT.usage)
+  const url = serverUrl(text)
+  if (url === null) throw new Failure(`${source} is to be a URL such as ${DEFAULT_URL}, not '${text}'.`, EXIT.usage)
+  return url
 }
 
 /** Without the end of the line that a file or a Secret has brought along. Never printed: it is a secret. */

@@ -138,6 +138,14 @@ test('a refusal is the server’s own words and its status, on stderr', async ()
   assert.deepEqual(world.printed, { stdout: '', stderr: 'Error: Promise not found (404)\n' })
 })
 
+test('a user in the URL is not dropped in silence, and a password is not shown', async () => {
+  const world = createWorld({ answer: found })
+  assert.equal(await world.run('promises', 'get', 'a', '--server', 'https://ann:secret@resonate.example.com'), 2)
+  assert.match(world.printed.stderr, /^Error: --server has a user in it/)
+  assert.doesNotMatch(world.printed.stderr, /secret/)
+  assert.deepEqual(world.sent, [])
+})
+
 test('a token may come with the end of its line, and what cannot be one is wrong usage, and is not shown', async () => {
   const world = createWorld({ answer: found, env: { RESONATE_TOKEN: 'secret\n' } })
   assert.equal(await world.run('promises', 'get', 'a'), 0)

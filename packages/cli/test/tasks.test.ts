@@ -138,6 +138,13 @@ test('schedules create sends the cron, the template and what each promise is abo
   })
 })
 
+test('who looks at a schedule is told how to see what it has created', async () => {
+  const world = answering({ schedule: schedule("ann's") }, true)
+  await world.run('schedules', 'get', "ann's")
+  const line = `resonate promises search --tags '{"resonate:schedule":"ann'\\''s"}'`
+  assert.equal(world.printed.stderr, `\nIts promises: ${line}\n`)
+})
+
 test('people read a schedule, a table of them, and that one is gone', async () => {
   const world = answering({ schedule: schedule('nightly'), schedules: [schedule('nightly')] }, true)
   await world.run('schedule', 'get', 'nightly')

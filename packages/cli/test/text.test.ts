@@ -30,7 +30,16 @@ test('a bare number, a fraction, an unknown unit and a number beyond all bounds 
 })
 
 test('durations read as at most two units', () => {
-  const cases = { 0: '0ms', 999: '999ms', 1250: '1.3s', 2996: '3s', 59_960: '1m', 60000: '1m', 185000: '3m 5s', 7800000: '2h 10m' }
+  const cases = {
+    0: '0ms',
+    999: '999ms',
+    1250: '1.3s',
+    2996: '3s',
+    59960: '1m',
+    60000: '1m',
+    185000: '3m 5s',
+    7800000: '2h 10m',
+  }
   for (const [ms, text] of Object.entries(cases)) assert.equal(formatDuration(Number(ms)), text)
   assert.equal(formatDuration(3 * 86_400_000 + 4 * 3_600_000), '3d 4h')
   assert.equal(formatDuration(-5), '0ms')

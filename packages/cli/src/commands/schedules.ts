@@ -1,10 +1,10 @@
 // `resonate schedules …`: promises created by the clock.
 
-import type { ScheduleRecord, Tags } from '@resonatehq/protocol'
+import { type ScheduleRecord, TAG_SCHEDULE, type Tags } from '@resonatehq/protocol'
 import { Command } from 'commander'
 import { duration, tags } from '../arguments.ts'
 import { schedulesText, scheduleText } from '../describe.ts'
-import { example } from '../help.ts'
+import { example, programName, quoted } from '../help.ts'
 import type { Io } from '../io.ts'
 import { printable } from '../output.ts'
 import { given, noteMore, type PageOptions, withPageOptions } from '../pages.ts'
@@ -30,6 +30,8 @@ function get(io: Io): Command {
     .action(async (id: string, _options: unknown, command: Command) => {
       const session = openSession(io, command)
       show(session, await session.ask('schedule.get', { id }))
+      const tags = quoted(JSON.stringify({ [TAG_SCHEDULE]: id }))
+      if (!session.out.json) session.out.note(`\nIts promises: ${programName(io.env)} promises search --tags ${tags}`)
     })
 }
 
