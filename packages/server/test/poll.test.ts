@@ -236,6 +236,7 @@ test('a stop writes what was taken and ends every stream', () => {
   poll.stop()
   assert.match(stream.written, /"execute"/)
   assert.equal(stream.isEnded, true)
+  assert.equal(port.send(EXECUTE), false, 'it would be written behind the end')
 })
 
 test('over a socket: a worker gets its task, and is gone when it hangs up', async (t) => {

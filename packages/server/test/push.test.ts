@@ -187,6 +187,35 @@ test('what waits for a target that begins to rest is left to a later try, and ot
   assert.equal(await other, true)
 })
 
+test('a connection to a target is kept for the next message, and closed when there is none for a while', async (t) => {
+  // An answer may take longer than that.
+  const target = createServer((_request, response) => void setTimeout(() => response.end(), 100))
+  // It would keep the connection for ever.
+  target.keepAliveTimeout = 0
+  let connections = 0
+  const closed = new Promise((resolve) =>
+    target.on('connection', (socket) => {
+      connections++
+      socket.once('close', resolve)
+    }),
+  )
+  await new Promise<void>((resolve) => target.listen(0, '127.0.0.1', resolve))
+  t.after(() => target.close())
+  const { post, close } = createPost({
+    connectTimeoutMs: 1_000,
+    requestTimeoutMs: 60_000,
+    idleTimeoutMs: 50,
+    timer: nodePlatform().timer,
+    networks: networksOf(['any']),
+    headersFor: async () => ({}),
+  })
+  t.after(close)
+  const url = `http://127.0.0.1:${(target.address() as { port: number }).port}/`
+  assert.deepEqual([await post(url, '{}').done, await post(url, '{}').done], [{ status: 200 }, { status: 200 }])
+  assert.equal(connections, 1)
+  await closed
+})
+
 test('over a socket: the message is the body, a redirect is not followed, and a target that hangs is given up', async (t) => {
   const seen: string[] = []
   const target = createServer((request, response) => {

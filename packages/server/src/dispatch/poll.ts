@@ -132,7 +132,7 @@ export function createPoll(parts: PollParts): Poll {
 
   function send(connection: Connection, message: Message): boolean {
     const { text, bytes } = written(message)
-    if (connection.ended || !hasRoom(connection, bytes)) {
+    if (stopped || connection.ended || !hasRoom(connection, bytes)) {
       connection.refusedBytes = bytes
       if (!connection.ended) refusing.add(connection)
       metrics.delivered('poll', 'dropped')

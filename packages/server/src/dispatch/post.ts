@@ -11,6 +11,8 @@ import type { Post, Posted } from './push.ts'
 export interface PostOptions {
   readonly connectTimeoutMs: number
   readonly requestTimeoutMs: number
+  /** How long a connection is kept for a next message. Default: a minute. */
+  readonly idleTimeoutMs?: number
   readonly timer: Platform['timer']
   readonly networks: Networks
   /** What proves to the target who we are. */
@@ -20,14 +22,18 @@ export interface PostOptions {
 /** An answer longer than this is cut off, which costs the connection. */
 const ANSWER_BYTES_MAX = 64 * 1024
 
-/** Idle connections kept to each host. */
+/** Idle connections kept to each host, and for how long: targets may be many, and not all of them hang up. */
 const IDLE_SOCKETS = 16
+const IDLE_TIMEOUT_MS = 60_000
 
 export function createPost(options: PostOptions): { readonly post: Post; close(): void } {
-  const agents = {
-    'http:': new http.Agent({ keepAlive: true, maxFreeSockets: IDLE_SOCKETS, lookup: options.networks.lookup }),
-    'https:': new https.Agent({ keepAlive: true, maxFreeSockets: IDLE_SOCKETS, lookup: options.networks.lookup }),
+  const kept = {
+    keepAlive: true,
+    maxFreeSockets: IDLE_SOCKETS,
+    timeout: options.idleTimeoutMs ?? IDLE_TIMEOUT_MS,
+    lookup: options.networks.lookup,
   }
+  const agents = { 'http:': new http.Agent(kept), 'https:': new https.Agent(kept) }
   return {
     post(address, body) {
       const url = URL.canParse(address) ? new URL(address) : undefined
