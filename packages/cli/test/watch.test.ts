@@ -188,6 +188,20 @@ async function lines(world: World, count: number): Promise<void> {
   while (world.printed.stdout.split('\n').length <= count || world.timers.size === 0) await new Promise(setImmediate)
 }
 
+test('top shows first what waits for workers, then what is halted, then what is worked on', async () => {
+  const tasks = { pending: 0, acquired: 0, suspended: 0, halted: 0 }
+  const crowd = [
+    group('busy', { tasks: { ...tasks, acquired: 9 } }),
+    group('halted', { tasks: { ...tasks, halted: 1 } }),
+    group('idle'),
+    group('waiting', { ready: 2 }),
+  ]
+  const world = createWorld({ tty: true, answer: () => ({ status: 200, data: { groups: crowd, workers: [] } }) })
+  await world.run('top', '--once')
+  const names = [...world.printed.stdout.matchAll(/^(\w+) +\d/gm)].map(([, name]) => name)
+  assert.deepEqual(names, ['waiting', 'halted', 'busy', 'idle'])
+})
+
 test('top fits its screen: the most urgent groups, the busiest workers, and how many are left out', async () => {
   const names = Array.from({ length: 30 }, (_, n) => `name-${n}`)
   const crowd = {

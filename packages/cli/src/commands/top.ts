@@ -91,7 +91,7 @@ function many(count: number, what: string): string {
 
 /** The most urgent groups and the busiest workers, as many as there is room for. */
 function sightText({ at, groups, workers, isCut }: Sight, url: string, rows: number): string {
-  const urgent = groups.toSorted((a, b) => b.ready - a.ready || b.tasks.acquired - a.tasks.acquired)
+  const urgent = groups.toSorted(byUrgency)
   const busy = workers.filter(({ state }) => state === 'connected').sort((a, b) => b.tasks - a.tasks)
   const counts = `${many(groups.length, 'group')}, ${many(busy.length, 'worker')}${isCut ? ' of the first thousand' : ''}`
   const title = `${url}  ${new Date(at).toISOString().slice(11, 19)}Z  ${counts}`
@@ -103,6 +103,11 @@ function sightText({ at, groups, workers, isCut }: Sight, url: string, rows: num
     listText(busy, workerRoom, (shown) => workersText(shown, at)),
   ]
   return [title, ...lists].join('\n\n')
+}
+
+/** What waits for workers, then what waits for somebody to continue it, then what is worked on. */
+function byUrgency(a: GroupRecord, b: GroupRecord): number {
+  return b.ready - a.ready || b.tasks.halted - a.tasks.halted || b.tasks.acquired - a.tasks.acquired
 }
 
 /** The title, two lines of headings, and the empty ones between. */
