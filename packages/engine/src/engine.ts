@@ -36,7 +36,7 @@ import { type Hint, Peers } from './peers.ts'
 import { Placement } from './placement.ts'
 import type { Log, Platform } from './platform.ts'
 import { Presence } from './presence.ts'
-import { previewRetention, Retention, readMark, writeMark } from './retention.ts'
+import { Retention } from './retention.ts'
 import { DEFAULT_SCALING, HoldTimes, type ScalingSettings } from './scaling.ts'
 import { Supply } from './supply.ts'
 import { Timers } from './timers.ts'
@@ -388,7 +388,7 @@ class StoreEngine implements Engine {
       case 'group.search':
         return inquire(this.#sight, request, debugTime).catch((error) => this.#unanswered(error))
       case 'retention.preview':
-        return this.#previewRetention(request.data).catch((error) => this.#unanswered(error))
+        return this.#retention.preview(request.data).catch((error) => this.#unanswered(error))
       case 'backup.create':
         return (await this.#options.backup?.(request.data.name)) ?? NO_BACKUP
       default:
@@ -400,18 +400,6 @@ class StoreEngine implements Engine {
     return ruleProblem(request, (this.#options.machine ?? DEFAULT_CONFIG).limits)
   }
 
-  async #previewRetention({ limit = 1_000, cursor, ...data }: Request<'retention.preview'>['data']): Promise<Answer> {
-    const ageMs = data.ageMs ?? this.#options.promiseRetentionMs ?? 0
-    if (ageMs === 0) return NO_RETENTION
-    const after = cursor === undefined ? null : readMark(cursor)
-    if (cursor !== undefined && after === null) return BAD_CURSOR
-    const { promises, examined, next } = await previewRetention(
-      { store: this.#store, lane: this.#lane },
-      { ageMs, after, limit },
-    )
-    return { status: 200, data: { promises, examined, ...(next && { cursor: writeMark(next) }) } }
-  }
-
   #unanswered(error: unknown): Answer {
     this.#health.failed(error)
     return { status: 503, data: 'the store did not answer: ask again' }
@@ -420,11 +408,6 @@ class StoreEngine implements Engine {
 
 const TOO_BUSY: Answer = { status: 503, data: 'too many requests are waiting for the store: ask again in a second' }
 
-const NO_RETENTION: Answer = {
-  status: 400,
-  data: 'data.ageMs must be given (--age on the command line): this server keeps settled promises for ever (promises.retention is 0)',
-}
-const BAD_CURSOR: Answer = { status: 400, data: 'data.cursor must be one that retention.preview answered' }
 const NO_BACKUP: Answer = {
   status: 400,
   data: 'this server keeps no file: a PostgreSQL database is backed up by pg_dump, and what is in memory by nothing',

@@ -4,7 +4,7 @@
 // R1. A page is bounded, and so is the share of time: between two pages it rests at least as long as the page took, and a
 // second where a page held only promises that have to stay. R2. What stays is met again in the next round, not before.
 
-import { type Answer, eldersOf } from '@resonatehq/protocol'
+import { type Answer, eldersOf, type Request } from '@resonatehq/protocol'
 import type { DueMark, SettledPromise, Store } from '@resonatehq/store'
 import type { Entry, Executed } from './batch.ts'
 import type { Lane } from './lane.ts'
@@ -88,42 +88,42 @@ export class Retention {
     this.#mark = last ? markOf(last) : BEGINNING
     return { isLast: last === undefined, forgotten }
   }
-}
 
-/** What a look at the next settled promises found. */
-export interface RetentionPreview {
-  /** Those that would be forgotten now, the oldest first. */
-  readonly promises: readonly { readonly id: string; readonly settledAt: number }[]
-  /** How many were looked at. */
-  readonly examined: number
-  /** Where the next look goes on. Null: all were seen. */
-  readonly next: DueMark | null
-}
-
-/** What retention would forget of the next page, if promises were kept for `ageMs`. Nothing is changed. */
-export async function previewRetention(
-  { store, lane }: Pick<RetentionOptions, 'store' | 'lane'>,
-  { ageMs, after, limit }: { ageMs: number; after: DueMark | null; limit: number },
-): Promise<RetentionPreview> {
-  const before = (await store.now()) - ageMs
-  const page = await store.settled({ after: after ?? BEGINNING, until: before, limit })
-  const ids = new Set<string>()
-  for (let from = 0; from < page.length; from += PAGE) {
-    const piece = page.slice(from, from + PAGE)
-    const entries = piece.map((promise): Entry => ({ kind: 'input', input: forget(promise, before) }))
-    for (const one of await lane.rehearsed(entries)) if (isForgotten(one.decision.answer.data)) ids.add(idOf(one))
+  /** What would be forgotten of the next page, if promises were kept for `ageMs`. Nothing is changed. Rejects where the store fails. */
+  async preview({ limit = 1_000, cursor, ...asked }: Request<'retention.preview'>['data']): Promise<Answer> {
+    const { store, lane } = this.#options
+    const ageMs = asked.ageMs ?? this.#options.ageMs
+    if (ageMs === 0) return NO_RETENTION
+    const after = cursor === undefined ? BEGINNING : readMark(cursor)
+    if (after === null) return BAD_CURSOR
+    const before = (await store.now()) - ageMs
+    const page = await store.settled({ after, until: before, limit })
+    const ids = new Set<string>()
+    for (let from = 0; from < page.length; from += PAGE) {
+      const entries = page
+        .slice(from, from + PAGE)
+        .map((promise): Entry => ({ kind: 'input', input: forget(promise, before) }))
+      for (const one of await lane.rehearsed(entries)) if (isForgotten(one.decision.answer.data)) ids.add(idOf(one))
+    }
+    const promises = page.filter(({ id }) => ids.has(id)).map(({ id, settledAt }) => ({ id, settledAt }))
+    const last = page.at(limit - 1)
+    const next = last && { cursor: writeMark(markOf(last)) }
+    return { status: 200, data: { promises, examined: page.length, ...next } }
   }
-  const promises = page.filter(({ id }) => ids.has(id)).map(({ id, settledAt }) => ({ id, settledAt }))
-  const last = page.at(limit - 1)
-  return { promises, examined: page.length, next: last ? markOf(last) : null }
 }
+
+const NO_RETENTION: Answer = {
+  status: 400,
+  data: 'data.ageMs must be given (--age on the command line): this server keeps settled promises for ever (promises.retention is 0)',
+}
+const BAD_CURSOR: Answer = { status: 400, data: 'data.cursor must be one that retention.preview answered' }
 
 /** A mark as clients carry it. */
-export function writeMark({ at, id }: DueMark): string {
+function writeMark({ at, id }: DueMark): string {
   return `${at}.${encodeURIComponent(id)}`
 }
 
-export function readMark(text: string): DueMark | null {
+function readMark(text: string): DueMark | null {
   const [, at, id] = /^(\d{1,16})\.(.+)$/.exec(text) ?? []
   if (at === undefined || id === undefined) return null
   try {
