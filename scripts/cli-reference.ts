@@ -13,7 +13,8 @@ const INTRODUCTION = `# The command line
 installed, \`resonate\`. A command that speaks to a server takes its URL from \`--server\` or \`RESONATE_URL\`, and a token from
 \`--token\` or \`RESONATE_TOKEN\`.
 
-On a terminal it prints tables and records for people; into a pipe or a file, or with \`--json\`, JSON.
+On a terminal it prints tables and records for people; into a pipe or a file, or with \`--json\`, JSON. Instants are in UTC. What
+steers a terminal is written out, as \`\\x1b\`. An id that begins with a dash goes behind \`--\`: \`resonate tree -- -x\`.
 
 | exit code | |
 | --- | --- |

@@ -90,3 +90,12 @@ export function collect(text: string, before: readonly string[] | undefined): st
 export function target(text: string): string {
   return text.includes('://') ? text : `poll://any@${text}`
 }
+
+type Given<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & {
+  [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>
+}
+
+/** Without what is undefined: an option that was not given is not sent. */
+export function given<T extends object>(options: T): Given<T> {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Given<T>
+}

@@ -2,7 +2,7 @@
 
 import type { RequestTable } from '@resonatehq/protocol'
 import type { Command } from 'commander'
-import { integer } from './arguments.ts'
+import { given, integer } from './arguments.ts'
 import { quoted } from './help.ts'
 import type { Session } from './session.ts'
 
@@ -35,13 +35,4 @@ export async function* allPages<K extends Paged>(
     yield answer
     cursor = answer.cursor
   }
-}
-
-type Given<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & {
-  [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>
-}
-
-/** Without what is undefined: an option that was not given is not sent. */
-export function given<T extends object>(options: T): Given<T> {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Given<T>
 }

@@ -1,10 +1,10 @@
 // `resonate backup`: a copy of a running server's SQLite file, written by the server beside it.
 
 import { Command } from 'commander'
+import { given } from '../arguments.ts'
 import { example } from '../help.ts'
 import type { Io } from '../io.ts'
 import { printable } from '../output.ts'
-import { given } from '../pages.ts'
 import { openSession, withClientOptions } from '../session.ts'
 
 export function backupCommand(io: Io): Command {

@@ -2,12 +2,12 @@
 
 import type { PromiseRecord, PromiseState, Settlement, Tags } from '@resonatehq/protocol'
 import { Command } from 'commander'
-import { duration, promiseState, tags, target } from '../arguments.ts'
+import { duration, given, promiseState, tags, target } from '../arguments.ts'
 import { promisesText, promiseText, STATE_WORDS } from '../describe.ts'
 import { example } from '../help.ts'
 import type { Io } from '../io.ts'
 import { printable } from '../output.ts'
-import { given, noteMore, type PageOptions, withPageOptions } from '../pages.ts'
+import { noteMore, type PageOptions, withPageOptions } from '../pages.ts'
 import { openSession, type Session, withClientOptions } from '../session.ts'
 import { optionValue } from '../values.ts'
 

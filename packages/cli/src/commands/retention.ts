@@ -2,12 +2,12 @@
 // `promises.retention` is set.
 
 import { Command } from 'commander'
-import { positiveDuration } from '../arguments.ts'
+import { given, positiveDuration } from '../arguments.ts'
 import { instantText } from '../describe.ts'
 import { example } from '../help.ts'
 import type { Io } from '../io.ts'
 import { tableText } from '../output.ts'
-import { allPages, given } from '../pages.ts'
+import { allPages } from '../pages.ts'
 import { openSession, type Session, withClientOptions } from '../session.ts'
 
 /** The oldest that are shown. */

@@ -2,12 +2,12 @@
 
 import { type ScheduleRecord, TAG_SCHEDULE, type Tags } from '@resonatehq/protocol'
 import { Command } from 'commander'
-import { duration, tags } from '../arguments.ts'
+import { duration, given, tags } from '../arguments.ts'
 import { schedulesText, scheduleText } from '../describe.ts'
 import { example, programName, quoted } from '../help.ts'
 import type { Io } from '../io.ts'
 import { printable } from '../output.ts'
-import { given, noteMore, type PageOptions, withPageOptions } from '../pages.ts'
+import { noteMore, type PageOptions, withPageOptions } from '../pages.ts'
 import { openSession, type Session, withClientOptions } from '../session.ts'
 import { optionValue } from '../values.ts'
 

@@ -13,13 +13,13 @@ import {
   type TaskState,
 } from '@resonatehq/protocol'
 import { Command } from 'commander'
-import { duration, integer, jsonObject, jsonObjects, positiveDuration, tags, taskState } from '../arguments.ts'
+import { duration, given, integer, jsonObject, jsonObjects, positiveDuration, tags, taskState } from '../arguments.ts'
 import { promiseText, tasksText, taskText } from '../describe.ts'
 import { Failure } from '../exit.ts'
 import { example } from '../help.ts'
 import type { Io } from '../io.ts'
 import { jsonText, printable } from '../output.ts'
-import { given, noteMore, type PageOptions, withPageOptions } from '../pages.ts'
+import { noteMore, type PageOptions, withPageOptions } from '../pages.ts'
 import { failUnreachable, openSession, type Session, withClientOptions } from '../session.ts'
 import { optionValue } from '../values.ts'
 

@@ -2,11 +2,12 @@
 
 import type { WorkerRecord } from '@resonatehq/protocol'
 import { Command } from 'commander'
+import { given } from '../arguments.ts'
 import { formatDuration } from '../duration.ts'
 import { example } from '../help.ts'
 import type { Io } from '../io.ts'
 import { tableText } from '../output.ts'
-import { allPages, given } from '../pages.ts'
+import { allPages } from '../pages.ts'
 import { openSession, type Session, withClientOptions } from '../session.ts'
 import { isFleet } from '../wait.ts'
 import { shorten } from '../width.ts'
