@@ -6,10 +6,11 @@ import { cpSync, globSync, mkdtempSync, readFileSync, renameSync, rmSync, writeF
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { loadConfig, METRICS } from '@resonatehq/server'
+import { createServer, loadConfig, METRICS, nodePlatform, silentLogger } from '@resonatehq/server'
 import { parse, stringify } from 'yaml'
 import { helm, renderManifests } from '../../../scripts/manifests.ts'
 import { freePort } from '../../conformance/test/ports.ts'
+import { until } from '../../conformance/test/processes.ts'
 import { serve } from '../../sdk/test/servers.ts'
 import { ROOT, readDockerfile } from './image.ts'
 import { compile, type Manifest, parseManifests, readManifests, validate } from './manifests.ts'
@@ -82,6 +83,8 @@ test('the chart is right, also with everything set', { skip: toolMissing('helm')
   assert.match(pod.containers[0].image, /^registry\.example\.com\/resonate@sha256:0{64}$/)
   assert.equal(pod.containers[0].readinessProbe.httpGet.scheme, 'HTTPS')
   assert.deepEqual([pod.securityContext.runAsUser, 'fsGroup' in pod.securityContext], [20001, false])
+  const { periodSeconds, failureThreshold } = pod.containers[0].startupProbe
+  assert.equal(periodSeconds * failureThreshold, 3600)
   assert.deepEqual([pod.serviceAccountName, pod.automountServiceAccountToken], ['resonate', false])
   const mail = deployment('x-worker-mail')
   assert.equal(mail?.spec.replicas, 7)
@@ -318,6 +321,26 @@ test('a group that nobody has heard of needs nobody, and one of servers that nob
   t.after(() => rmSync(folder, { recursive: true }))
   writeFileSync(join(folder, 'query.yml'), stringify({ tests }))
   run('promtool', 'test', 'rules', join(folder, 'query.yml'))
+})
+
+test('a server that still prepares its database is alive by its probes, and not ready', async () => {
+  const port = await freePort()
+  const loaded = loadConfig({
+    flags: { 'server.port': port, 'observability.metrics_port': 0, 'storage.type': 'memory' },
+  })
+  assert.ok('config' in loaded)
+  const migration = Promise.withResolvers<never>()
+  const parts = { platform: nodePlatform(), logger: silentLogger, openEngine: () => migration.promise }
+  const started = createServer(loaded.config, parts).start()
+  const [{ spec }] = only('server-postgres.yaml', 'Deployment')
+  const { startupProbe, livenessProbe, readinessProbe } = spec.template.spec.containers[0]
+  const answer = async ({ httpGet }: { httpGet: { path: string } }) =>
+    (await fetch(`http://127.0.0.1:${port}${httpGet.path}`)).status
+  await until('the port is open', () => answer(livenessProbe).catch(() => undefined))
+  const answers = await Promise.all([startupProbe, livenessProbe, readinessProbe].map(answer))
+  assert.deepEqual(answers, [200, 200, 503])
+  migration.reject(new Error('enough'))
+  await assert.rejects(started, /enough/)
 })
 
 test('what KEDA is told to ask a server for is there', async (t) => {

@@ -152,7 +152,7 @@ spec:
       startupProbe:
         httpGet: { path: /health, port: api, scheme: {{ $scheme }} }
         periodSeconds: 2
-        failureThreshold: 150
+        failureThreshold: {{ div (add $server.startTimeoutSeconds 1) 2 }}
       livenessProbe:
         httpGet: { path: /health, port: api, scheme: {{ $scheme }} }
         periodSeconds: 10
