@@ -11,6 +11,7 @@ export const sidebar: readonly Section[] = [
     items: [
       { text: 'Getting started', link: '/start' },
       { text: 'Concepts', link: '/concepts' },
+      { text: 'How it works', link: '/how-it-works' },
       { text: 'Questions (FAQ)', link: '/faq' },
       { text: 'Guarantees and limits', link: '/limits' },
       { text: 'Coming from elsewhere', link: '/coming-from' },
