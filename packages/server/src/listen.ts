@@ -22,7 +22,8 @@ import type { Origins } from './auth/origins.ts'
 import { schemeOf } from './config/derived.ts'
 import type { Config } from './config/settings.ts'
 import { POLL_HEADERS, type Poll, type Stream } from './dispatch/poll.ts'
-import { errorOf, type Http, type HttpResponse, isPollPath, onlyBy, READ } from './http.ts'
+import { errorOf, type HttpResponse, INTERNAL_ERROR, onlyBy, READ } from './http/messages.ts'
+import { type Http, isPollPath } from './http/routes.ts'
 import type { Logger } from './log.ts'
 
 export interface Listener {
@@ -46,7 +47,7 @@ export interface ListenParts {
 /** How long a client that was refused may go on sending, so that it reads why instead of a broken connection. */
 const LINGER_MS = 2_000
 
-const INTERNAL = errorOf(500, 'Internal error: see the log of the server')
+const INTERNAL = errorOf(500, INTERNAL_ERROR)
 
 /** Turned-away connections are logged this often at most. */
 const DROP_LOG_MS = 10_000

@@ -13,7 +13,7 @@ import { connectionDenial } from '../auth/access.ts'
 import { type Caller, type Denial, isDenial, type Verdict } from '../auth/caller.ts'
 import { bearerOf, type Guard } from '../auth/guard.ts'
 import type { Config } from '../config/settings.ts'
-import { type HttpResponse, refusalOf } from '../http.ts'
+import { type HttpResponse, refusalOf } from '../http/messages.ts'
 import type { Logger } from '../log.ts'
 import type { Metrics } from '../metrics/scrape.ts'
 
