@@ -72,9 +72,13 @@ function confine(command: Command, io: Io): void {
     .configureOutput({
       writeOut: (text) => io.stdout.write(text),
       writeErr: (text) => io.stderr.write(printableLines(text)),
-      outputError: (text, write) => write(text.startsWith('error: unknown option') ? text + DASH_HINT : text),
+      outputError: (text, write) => write(text + (mayBeAnArgument(text, command) ? DASH_HINT : '')),
     })
     .showHelpAfterError('(--help shows the usage and an example)')
+}
+
+function mayBeAnArgument(text: string, { registeredArguments }: Command): boolean {
+  return text.startsWith('error: unknown option') && registeredArguments.length > 0
 }
 
 function conclude(fault: unknown, io: Io): ExitCode {

@@ -24,7 +24,17 @@ for (const name of ['serve', 'dev']) {
   test(`${name} refuses a flag that is no setting, and suggests one that is`, async () => {
     const world = createWorld()
     assert.equal(await world.run(name, '--server-prot', '1'), 2)
-    assert.match(world.printed.stderr, /unknown option '--server-prot'\n\(Did you mean --server-port\?\)/)
+    assert.match(world.printed.stderr, /^error: unknown flag --server-prot\. Did you mean --server-port\?\n/)
+    assert.doesNotMatch(world.printed.stderr, /goes behind --/)
+  })
+
+  test(`${name} says why a flag of another server means nothing here`, async () => {
+    const world = createWorld()
+    assert.equal(await world.run(name, '--messages-poll-interval', '5'), 2)
+    assert.match(
+      world.printed.stderr,
+      /^error: --messages-poll-interval is not a setting of this server: .* Remove it\.\n/,
+    )
   })
 }
 

@@ -44,8 +44,16 @@ SIGINT or SIGTERM finishes what is in flight; a second one ends at once.
 
 /** Gives a command a flag for every setting of the server. */
 export async function addSettings(command: Command): Promise<void> {
-  const { SETTINGS, defaultText } = await import('@resonatehq/server')
+  const { SETTINGS, defaultText, readFlags } = await import('@resonatehq/server')
   for (const setting of SETTINGS) command.addOption(optionOf(setting, defaultText(setting)))
+  // What the server says of a flag that it does not know: that of another server may have a reason.
+  command.configureOutput({
+    outputError(text, write) {
+      const unknown = /^error: unknown option '(--[^'=]+)/.exec(text)?.[1]
+      const read = unknown === undefined ? undefined : readFlags([unknown])
+      write(read && 'problems' in read ? `error: ${read.problems[0]}\n` : text)
+    },
+  })
 }
 
 function optionOf({ key, flag, placeholder, meaning, type }: Setting, defaultText: string): Option {
