@@ -179,6 +179,52 @@ test('where nobody is to read metrics, nobody can', { skip: toolMissing('helm') 
   assert.equal(api.ports[0].port, 'api')
 })
 
+interface PolicyRule {
+  readonly ports: readonly { readonly protocol: string; readonly port: string | number }[]
+  readonly from?: readonly { readonly podSelector?: Selector; readonly namespaceSelector?: object }[]
+  readonly to?: readonly object[]
+}
+
+interface Selector {
+  readonly matchLabels?: Readonly<Record<string, string>>
+}
+
+const serverPolicy = () => only('server-postgres.yaml', 'NetworkPolicy')[0].spec
+
+/** Whether a pod of the same namespace may connect to a port of a server. */
+function admits(port: string, labels: Readonly<Record<string, string>>): boolean {
+  const rules: PolicyRule[] = serverPolicy().ingress
+  return rules.some(
+    ({ ports, from = [{}] }) =>
+      ports.some((each) => each.port === port) &&
+      from.some(({ podSelector }) =>
+        Object.entries(podSelector?.matchLabels ?? {}).every(([label, value]) => labels[label] === value),
+      ),
+  )
+}
+
+const labelsOf = (path: string) =>
+  readManifests(path).find(({ kind }) => kind === 'Deployment')?.spec.template.metadata.labels
+
+test('the policy of servers lets in workers and what sets deletion costs, and nobody else', () => {
+  assert.equal(admits('api', labelsOf('deploy/kubernetes/workers-cpu.yaml')), true)
+  assert.equal(admits('api', labelsOf('deploy/kubernetes/deletion-cost/deployment.yaml')), true)
+  assert.equal(admits('api', { app: 'shop' }), false)
+  assert.equal(admits('metrics', { app: 'prometheus' }), true)
+})
+
+test('the policy of servers is about servers, and lets them out to DNS, PostgreSQL and https', () => {
+  const { podSelector, policyTypes, egress } = serverPolicy()
+  const labels = labelsOf('deploy/kubernetes/server-postgres.yaml')
+  for (const [label, value] of Object.entries(podSelector.matchLabels)) assert.equal(labels[label], value)
+  assert.deepEqual(policyTypes, ['Ingress', 'Egress'])
+  const out = (egress as PolicyRule[]).flatMap(({ ports, to }) => (to ? [] : ports))
+  assert.deepEqual(
+    out.map(({ protocol, port }) => `${protocol} ${port}`),
+    ['UDP 53', 'TCP 53', 'TCP 5432', 'TCP 443'],
+  )
+})
+
 test('the job of a scrape has the name that alerts look for, whatever the release is called', () => {
   const [{ spec }] = only('service-monitor.yaml', 'ServiceMonitor')
   const [service] = readManifests('deploy/kubernetes/server-postgres.yaml').filter(({ kind }) => kind === 'Service')
