@@ -8,17 +8,44 @@ import { COMPONENTS, LEVELS, readLevel } from '../levels.ts'
 import type { Config, ConfigKey } from './settings.ts'
 import { MINUTE } from './units.ts'
 
+/** Everything that is wrong, in words for people. */
 export function conflicts(config: Config): string[] {
+  return [
+    ...serverConflicts(config),
+    ...storageConflicts(config),
+    ...(config['server.processes'] > 1 ? processesConflicts(config) : []),
+    ...limitConflicts(config),
+    ...logConflicts(config),
+    ...pushConflicts(config),
+    ...tlsConflicts(config),
+    ...authConflicts(config),
+  ]
+}
+
+function serverConflicts(config: Config): string[] {
   const found: string[] = []
-  const port = config['server.port']
+  const { 'server.port': port, 'server.url': url } = config
   if (port !== 0 && port === config['observability.metrics_port'])
     found.push(`server.port and observability.metrics_port are both ${port}. Choose two ports, or 0 for no metrics.`)
-  if (config['server.url'] !== '' && !isHttpUrl(config['server.url']))
-    found.push(`server.url must be an http:// or https:// URL, but is ${JSON.stringify(config['server.url'])}`)
+  if (url !== '' && !isHttpUrl(url))
+    found.push(`server.url must be an http:// or https:// URL, but is ${JSON.stringify(url)}`)
+  for (const origin of config['server.cors.allow_origins'])
+    if (origin !== '*' && !isOrigin(origin))
+      found.push(
+        `server.cors.allow_origins must hold origins like https://example.com or *, but has ${JSON.stringify(origin)}`,
+      )
+  return found
+}
+
+function storageConflicts(config: Config): string[] {
+  if (config['storage.type'] === 'postgres') return databaseConflicts(config)
   if (config['storage.type'] === 'sqlite' && config['storage.sqlite.path'] === '')
-    found.push('storage.sqlite.path must name a file. To keep nothing, set storage.type to memory.')
-  if (config['storage.type'] === 'postgres') found.push(...databaseConflicts(config))
-  if (config['server.processes'] > 1) found.push(...processesConflicts(config))
+    return ['storage.sqlite.path must name a file. To keep nothing, set storage.type to memory.']
+  return []
+}
+
+function limitConflicts(config: Config): string[] {
+  const found: string[] = []
   if (config['promises.retention'] > 0 && config['promises.retention'] < MINUTE)
     found.push('promises.retention must be at least 1m, or 0 to keep settled promises for ever.')
   if (config['limits.body_size'] > config['limits.queue_bytes'])
@@ -27,19 +54,16 @@ export function conflicts(config: Config): string[] {
     found.push('limits.queue_length must be at least limits.batch_length, or the longest batch is never accepted.')
   if (config['limits.batch_length'] > config['limits.commit_length'])
     found.push('limits.commit_length must be at least limits.batch_length: the envelopes of one batch stay together.')
-  for (const text of config['observability.log_levels'])
-    if (readLevel(text) === null)
-      found.push(
-        `observability.log_levels must hold a component and a level each (${COMPONENTS.join(', ')} = ${LEVELS.join(', ')}), such as http=debug, but has ${JSON.stringify(text)}`,
-      )
-  found.push(...pushConflicts(config))
-  found.push(...tlsConflicts(config), ...authConflicts(config))
-  for (const origin of config['server.cors.allow_origins'])
-    if (origin !== '*' && !isOrigin(origin))
-      found.push(
-        `server.cors.allow_origins must hold origins like https://example.com or *, but has ${JSON.stringify(origin)}`,
-      )
   return found
+}
+
+function logConflicts(config: Config): string[] {
+  const wrong = config['observability.log_levels'].filter((text) => readLevel(text) === null)
+  const levels = `${COMPONENTS.join(', ')} = ${LEVELS.join(', ')}`
+  return wrong.map(
+    (text) =>
+      `observability.log_levels must hold a component and a level each (${levels}), such as http=debug, but has ${JSON.stringify(text)}`,
+  )
 }
 
 function processesConflicts(config: Config): string[] {
