@@ -1,6 +1,7 @@
 // Reads Kubernetes manifests and judges them by the published types of their kinds, twice: at run time by the schemas, which know
 // formats and ranges but let unknown fields pass, and by the compiler, which does not.
 
+import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -58,4 +59,17 @@ export function compile(manifests: readonly Manifest[]): string {
   } finally {
     rmSync(folder, { recursive: true })
   }
+}
+
+/** The only manifest of a kind in one of the files of deploy/kubernetes. */
+export function only(file: string, kind: string): [Manifest] {
+  const found = readManifests(`deploy/kubernetes/${file}`).filter((manifest) => manifest.kind === kind)
+  assert.equal(found.length, 1)
+  return found as [Manifest]
+}
+
+/** The variables of a workload that stand in it as text. */
+export function envOf(workload: Pick<Manifest, 'spec'> | undefined): Record<string, string> {
+  const env: { name: string; value?: string }[] = workload?.spec.template.spec.containers[0].env
+  return Object.fromEntries(env.flatMap(({ name, value }) => (value === undefined ? [] : [[name, value]])))
 }
