@@ -218,8 +218,6 @@ class MemoryStore implements Store {
     this.#counters = new Map()
   }
 
-  async ping(): Promise<void> {}
-
   async close(): Promise<void> {}
 
   #task(id: string): TaskRow {

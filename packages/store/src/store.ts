@@ -178,8 +178,6 @@ export interface Store {
    * Absent: what it is kept in has tools of its own for that.
    */
   backup?(path: string): Promise<void>
-  /** Resolves while the store answers. */
-  ping(): Promise<void>
   close(): Promise<void>
 }
 

@@ -37,7 +37,6 @@ export function twinStore(model: Store, other: Store): Store {
     backlog: (query) => both('backlog', (store) => store.backlog(query)),
     snapshot: () => both('snapshot', (store) => store.snapshot()),
     reset: () => both('reset', (store) => store.reset()),
-    ping: () => both('ping', (store) => store.ping()),
     close: () => both('close', (store) => store.close()),
   }
 }

@@ -368,7 +368,7 @@ export function compareUnblocks(a: UnblockRow, b: UnblockRow): number {
   return compareIds(a.id, b.id) || compareIds(a.address, b.address)
 }
 
-export function compareWorkers(a: WorkerRow, b: WorkerRow): number {
+function compareWorkers(a: WorkerRow, b: WorkerRow): number {
   return compareIds(a.server, b.server) || compareIds(a.group, b.group)
 }
 

@@ -101,10 +101,6 @@ export class WorkingSet implements View {
     }
   }
 
-  has(id: string): boolean {
-    return this.#loaded.promises.has(id)
-  }
-
   promise(id: string): PromiseRow | null {
     const changed = this.#promises.get(id)
     return changed === undefined ? this.#row('promises', id) : changed

@@ -15,7 +15,7 @@ const CREATE_ATTEMPTS = 10
 const FOREIGN = new Set(['42P07', '42703', '42804'])
 
 /** The statements of a migration outside its files, by what they do. */
-export const MIGRATION_SQL = {
+const MIGRATION_SQL = {
   exists: `select to_regclass('schema_migrations') is not null as is_there`,
   create: 'create table if not exists schema_migrations (version bigint primary key, oldest bigint not null)',
   schema:

@@ -374,10 +374,6 @@ class PostgresStore implements MovableStore {
     return (row?.n as number) - this.#open.totalCount
   }
 
-  async ping(): Promise<void> {
-    await this.#open.query('select 1')
-  }
-
   async close(): Promise<void> {
     const pool = this.#pool
     this.#pool = null

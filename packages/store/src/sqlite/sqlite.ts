@@ -364,10 +364,6 @@ class SqliteStore implements MovableStore {
     await backup(this.#db, path, { rate: BACKUP_PAGES })
   }
 
-  async ping(): Promise<void> {
-    this.#one('select 1 as one')
-  }
-
   async close(): Promise<void> {
     if (!this.#database) return
     this.#statements.clear()
