@@ -35,6 +35,7 @@ export type {
   AnyFunc,
   Context,
   DetachedHandle,
+  DetachedInvocation,
   DurableCall,
   DurableFuture,
   DurableInvocation,

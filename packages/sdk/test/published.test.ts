@@ -3,7 +3,16 @@
 
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -60,14 +69,11 @@ test('a workflow of the async entry can be given operations that a test makes', 
     assert.equal((other as unknown) instanceof oursAsync.DurablePromise, false)
 })
 
-/** What the compiler has to say about the programs in `programs/` where they import the SDK from these entries. */
-function compiled(name: string, entries: Readonly<Record<string, readonly string[]>>): string {
+/** What the compiler has to say about these programs. */
+function compiled(name: string, options: object, include: readonly string[]): string {
   const config = join(folder, `${name}.json`)
-  const settings = {
-    extends: join(ROOT, 'tsconfig.json'),
-    compilerOptions: { paths: entries, typeRoots: [join(ROOT, 'node_modules/@types')] },
-    include: globSync(join(ROOT, 'packages/sdk/test/programs/*.ts')),
-  }
+  const compilerOptions = { typeRoots: [join(ROOT, 'node_modules/@types')], ...options }
+  const settings = { extends: join(ROOT, 'tsconfig.json'), compilerOptions, include }
   writeFileSync(config, JSON.stringify(settings))
   const tsc = join(ROOT, 'node_modules/typescript/bin/tsc')
   return spawnSync(process.execPath, [tsc, '-p', config], { encoding: 'utf8' }).stdout
@@ -78,12 +84,29 @@ for (const [name, root, async] of [
   ['this one', join(ROOT, 'packages/sdk/src/index.ts'), join(ROOT, 'packages/sdk/src/async.ts')],
 ] as const)
   test(`programs that use all that the published SDK declares compile against ${name}`, () => {
-    const said = compiled(name, { '@resonatehq/sdk': [root], '@resonatehq/sdk/async': [async] })
+    const paths = { '@resonatehq/sdk': [root], '@resonatehq/sdk/async': [async] }
+    const said = compiled(name, { paths }, globSync(join(ROOT, 'packages/sdk/test/programs/*.ts')))
     assert.deepEqual(
       said.split('\n').filter((line) => line.includes('test/programs/')),
       [],
     )
   })
+
+test('whatever a program exports without saying its type has one that can be imported', () => {
+  const app = join(folder, 'app')
+  mkdirSync(join(app, 'node_modules/@resonatehq'), { recursive: true })
+  for (const name of ['sdk', 'protocol', 'store', 'engine'])
+    symlinkSync(join(ROOT, 'packages', name), join(app, 'node_modules/@resonatehq', name))
+  writeFileSync(join(app, 'package.json'), JSON.stringify({ type: 'module' }))
+  copyFileSync(join(ROOT, 'packages/sdk/test/programs/inferred.ts'), join(app, 'inferred.ts'))
+  const emitted = { noEmit: false, declaration: true, emitDeclarationOnly: true, outDir: join(app, 'out') }
+  const said = compiled('app/tsconfig', { preserveSymlinks: true, ...emitted }, ['inferred.ts'])
+  assert.deepEqual(
+    said.split('\n').filter((line) => line.includes('inferred.ts')),
+    [],
+  )
+  assert.match(readFileSync(join(app, 'out/inferred.d.ts'), 'utf8'), /import\("@resonatehq\/sdk"\)\.DetachedInvocation/)
+})
 
 // Whether the types agree, the compiler tells (`npm run check`): `Fits<A, B>` is an error unless an A can be given where a B is asked for.
 type Fits<A extends B, B> = A
