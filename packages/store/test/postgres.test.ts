@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { lockName, Needs, type PromiseRow, WorkingSet } from '@resonatehq/protocol'
-import { type Store, Unacceptable } from '@resonatehq/store'
+import { memoryStore, type Store, Unacceptable } from '@resonatehq/store'
 import { postgresStore } from '@resonatehq/store/postgres'
 import pg from 'pg'
 import { LOCKING, type LockingKind } from '../src/postgres/locks.ts'
@@ -193,6 +193,26 @@ test('a lock that is held too long is refused, and leaves nothing behind', { ski
   await write(other, promise('a'))
   await holder.close()
   await other.close()
+})
+
+test('promises are read in the order asked for, as many as fit, and the first of them in any case', {
+  skip,
+}, async () => {
+  const url = await server.create()
+  for (const store of [postgresStore({ url }), memoryStore({ wall: () => 1 })]) {
+    await store.open()
+    const value = { data: 'x'.repeat(1_000_000) }
+    for (const id of ['a', 'b', 'c', 'd']) await write(store, promise(id, { value }))
+    const read = async (ids: string[], bytesMax: number) => {
+      const { rows, more } = await store.promises({ ids, bytesMax })
+      return [rows.map(({ id }) => id).join(''), more]
+    }
+    assert.deepEqual(await read(['d', 'b', 'a'], 1), ['d', true])
+    assert.deepEqual(await read(['d', 'b', 'a', 'c'], 1_500_000), ['db', true])
+    assert.deepEqual(await read(['d', 'none', 'a'], 9_000_000), ['da', false])
+    assert.deepEqual(await read([], 1), ['', false])
+    await store.close()
+  }
 })
 
 test('text that jsonb refuses, ids of any script and the longest addresses survive', { skip }, async () => {
