@@ -22,6 +22,7 @@ import type { Origins } from './auth/origins.ts'
 import { schemeOf } from './config/derived.ts'
 import type { Config } from './config/settings.ts'
 import { POLL_HEADERS, type Poll, type Stream } from './dispatch/poll.ts'
+import { Pieces } from './http/body.ts'
 import { errorOf, type HttpResponse, INTERNAL_ERROR, onlyBy, READ } from './http/messages.ts'
 import { type Http, isPollPath } from './http/routes.ts'
 import type { Logger } from './log.ts'
@@ -128,29 +129,26 @@ export function createListener(parts: ListenParts): Listener {
   function readBody(request: IncomingMessage, response: ServerResponse, path: string, query: string): void {
     const { socket } = request
     const declared = declaredLength(request)
-    const chunks: Buffer[] = []
-    let size = 0
+    const pieces = new Pieces()
     let refused: (() => void) | undefined
     receiving.set(socket, request)
-    request.on('data', (chunk: Buffer) => {
+    request.on('data', (piece: Buffer) => {
       if (refused) return
-      const problem = declared > bodyMax || size + chunk.length > bodyMax ? tooLarge(bodyMax) : noRoomFor(chunk.length)
+      const { length } = piece
+      const problem = Math.max(declared, pieces.size + length) > bodyMax ? tooLarge(bodyMax) : noRoomFor(length)
       if (problem) {
-        const start = chunks[0] ?? chunk
-        release()
+        const start = pieces.size === 0 ? piece : pieces.bytes
         refused = refuseAndLinger(response, parts.http.refuseBody({ ...problem, start }))
+        release()
         return
       }
-      chunks.push(chunk)
-      size += chunk.length
-      bodyBytes += chunk.length
+      pieces.add(piece)
+      bodyBytes += length
     })
     request.once('end', () => {
       receiving.delete(socket)
       if (refused) return refused()
-      const body = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, size)
-      chunks.length = 0
-      void answer(request, response, { path, query, body }).finally(release)
+      void answer(request, response, { path, query, body: pieces.bytes }).finally(release)
     })
     // Gone in the middle of its body: there is nobody to answer.
     request.once('close', () => {
@@ -158,9 +156,8 @@ export function createListener(parts: ListenParts): Listener {
       if (!request.complete) release()
     })
     function release(): void {
-      bodyBytes -= size
-      size = 0
-      chunks.length = 0
+      bodyBytes -= pieces.size
+      pieces.clear()
     }
   }
 

@@ -5,6 +5,8 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import type { Answer } from '@resonatehq/protocol'
 import { freePort } from '../../conformance/test/ports.ts'
 import { ANYONE } from '../src/auth/caller.ts'
@@ -203,6 +205,30 @@ test('bodies past the bytes of the queue are told when to come back, and there i
   await engine.arrives('c')
   engine.release('c')
   await first.hears(/"corrId":"c"/)
+})
+
+test('a body that comes byte by byte costs its bytes, and not a record for each', async (t) => {
+  setFlagsFromString('--expose-gc')
+  const collect: () => void = runInNewContext('gc')
+  const pieces = 200_000
+  const limits = { 'limits.body_size': pieces, 'limits.queue_bytes': pieces }
+  const { url } = await startServer(t, limits, new FakeEngine())
+  const small = create1('b')
+  await post(url, small)
+  const line = new Line(t, url)
+  collect()
+  const before = process.memoryUsage().heapUsed
+  line.write('POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n')
+  const body = create1('a').padEnd(pieces - 1)
+  line.write([...body].map((byte) => `1\r\n${byte}\r\n`).join(''))
+  // Until nearly all of it was read: then there is no room for another body.
+  while ((await post(url, small)).status !== 503) {}
+  collect()
+  const heldBytes = process.memoryUsage().heapUsed - before
+  assert.ok(heldBytes < 20 * pieces, `${heldBytes} bytes of memory for ${pieces} of a body`)
+  line.write('0\r\n\r\n')
+  await line.hears(/"corrId":"a"/)
+  assert.match(line.received, /^HTTP\/1\.1 200 OK/)
 })
 
 test('answers that are not taken leave no room for others, until who takes nothing is cut off', async (t) => {

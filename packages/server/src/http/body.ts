@@ -1,9 +1,52 @@
-// From the bytes of a body to JSON, or why they are none; and what a body that is none calls itself. Pure.
+// From the pieces of a body to its bytes, and from those to JSON, or why they are none; and what a body that is none calls itself.
+// Pure.
 
 import { isUtf8 } from 'node:buffer'
 import { salvage } from '@resonatehq/protocol'
 
 export type Body = Uint8Array | string
+
+const NO_BYTES = Buffer.alloc(0)
+
+/**
+ * Pieces of a body in one buffer, which doubles as it fills. A client may send one byte at a time, and a list of pieces would hold
+ * hundreds for each.
+ */
+export class Pieces {
+  #buffer: Buffer = NO_BYTES
+  #size = 0
+
+  get size(): number {
+    return this.#size
+  }
+
+  /** What came so far. Good until the next piece. */
+  get bytes(): Buffer {
+    return this.#buffer.subarray(0, this.#size)
+  }
+
+  /** Most bodies are one piece, which is kept as it is. */
+  add(piece: Buffer): void {
+    if (this.#size === 0) this.#buffer = piece
+    else this.#append(piece)
+    this.#size += piece.length
+  }
+
+  clear(): void {
+    this.#buffer = NO_BYTES
+    this.#size = 0
+  }
+
+  #append(piece: Buffer): void {
+    const size = this.#size + piece.length
+    if (size > this.#buffer.length) {
+      const larger = Buffer.allocUnsafe(Math.max(size, 2 * this.#buffer.length))
+      this.#buffer.copy(larger, 0, 0, this.#size)
+      this.#buffer = larger
+    }
+    piece.copy(this.#buffer, this.#size)
+  }
+}
 
 export function parseBody(body: Body): { body: unknown } | { problem: string } {
   // Replaced bytes would change an id in silence.
