@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { RequestEnvelope } from '@resonatehq/protocol'
 import { promise } from './records.ts'
 import { base64, createWorld, START } from './world.ts'
 
@@ -113,6 +114,23 @@ test('search sends only what was asked for', async () => {
     world.sent.map(({ envelope }) => envelope.data),
     [{ limit: 100 }, { limit: 5, state: 'pending', tags: { k: 'v' }, cursor: 'c' }],
   )
+})
+
+test('search --all goes through all pages, and gives them as one', async () => {
+  const pages: Readonly<Record<string, object>> = {
+    undefined: { promises: [promise('a')], cursor: 'after.a' },
+    'after.a': { promises: [promise('b')], cursor: 'after.b' },
+    'after.b': { promises: [promise('c')] },
+  }
+  const answer = ({ data }: RequestEnvelope) => ({
+    status: 200,
+    data: pages[`${(data as { cursor?: string }).cursor}`],
+  })
+  const world = createWorld({ answer })
+  assert.equal(await world.run('promises', 'search', '--state', 'pending', '--all'), 0)
+  assert.deepEqual(JSON.parse(world.printed.stdout), { promises: ['a', 'b', 'c'].map((id) => promise(id)) })
+  assert.deepEqual(world.last().data, { state: 'pending', limit: 1000, cursor: 'after.b' })
+  assert.equal(await world.run('promises', 'search', '--all', '--limit', '5'), 2)
 })
 
 test('people read a table of promises, and where the next page starts', async () => {

@@ -6,12 +6,11 @@ import { formatDuration } from '../duration.ts'
 import { example } from '../help.ts'
 import type { Io } from '../io.ts'
 import { tableText } from '../output.ts'
-import { allPages } from '../pages.ts'
+import { LIMIT_MAX, listAll } from '../pages.ts'
 import { openSession, type Session, withClientOptions } from '../session.ts'
 import { isFleet } from '../wait.ts'
 import { shorten } from '../width.ts'
 
-const PAGE = 1000
 const NAME_WIDTH_MAX = 40
 
 export function groupsCommand(io: Io): Command {
@@ -27,10 +26,8 @@ export function groupsCommand(io: Io): Command {
 
 /** All of them, by name. */
 export async function loadGroups(session: Session): Promise<GroupRecord[]> {
-  const found: GroupRecord[] = []
-  for await (const { groups } of allPages(session, 'group.search', { limit: PAGE }))
-    found.push(...groups.filter(isFleet))
-  return found
+  const all = await listAll(session, 'group.search', { limit: LIMIT_MAX }, ({ groups }) => groups)
+  return all.filter(isFleet)
 }
 
 export function groupsText(groups: readonly GroupRecord[], now: number): string {

@@ -7,7 +7,7 @@ import { promisesText, promiseText, STATE_WORDS } from '../describe.ts'
 import { example } from '../help.ts'
 import type { Io } from '../io.ts'
 import { printable } from '../output.ts'
-import { noteMore, type PageOptions, withPageOptions } from '../pages.ts'
+import { LIMIT_MAX, listAll, noteMore, type PageOptions, withPageOptions } from '../pages.ts'
 import { openSession, type Session, withClientOptions } from '../session.ts'
 import { optionValue } from '../values.ts'
 
@@ -87,11 +87,14 @@ function search(io: Io): Command {
     .option('--tags <json>', 'only those with all of these tags, as a JSON object of strings', tags)
   return withPageOptions(command, 100)
     .addHelpText('after', example('resonate promises search --state pending --limit 20'))
-    .action(async ({ state, tags, limit, cursor }: SearchOptions) => {
+    .action(async ({ state, tags, limit, cursor, all }: SearchOptions) => {
       const session = openSession(io, command)
-      const answer = await session.ask('promise.search', given({ state, tags, limit, cursor }))
+      const wanted = given({ state, tags, cursor, limit: all ? LIMIT_MAX : limit })
+      const answer = all
+        ? { promises: await listAll(session, 'promise.search', wanted, ({ promises }) => promises) }
+        : await session.ask('promise.search', wanted)
       session.out.data(answer, () => promisesText(answer.promises, io.now()))
-      noteMore(session, answer.cursor)
+      noteMore(session, answer)
     })
 }
 

@@ -7,7 +7,7 @@ import { schedulesText, scheduleText } from '../describe.ts'
 import { example, programName, quoted } from '../help.ts'
 import type { Io } from '../io.ts'
 import { printable } from '../output.ts'
-import { noteMore, type PageOptions, withPageOptions } from '../pages.ts'
+import { LIMIT_MAX, listAll, noteMore, type PageOptions, withPageOptions } from '../pages.ts'
 import { openSession, type Session, withClientOptions } from '../session.ts'
 import { optionValue } from '../values.ts'
 
@@ -99,11 +99,14 @@ function search(io: Io): Command {
     .option('--tags <json>', 'only those whose promise tags include all of these, as a JSON object of strings', tags)
   return withPageOptions(command, 10)
     .addHelpText('after', example('resonate schedules search --limit 50'))
-    .action(async ({ tags, limit, cursor }: SearchOptions) => {
+    .action(async ({ tags, limit, cursor, all }: SearchOptions) => {
       const session = openSession(io, command)
-      const answer = await session.ask('schedule.search', given({ tags, limit, cursor }))
+      const wanted = given({ tags, cursor, limit: all ? LIMIT_MAX : limit })
+      const answer = all
+        ? { schedules: await listAll(session, 'schedule.search', wanted, ({ schedules }) => schedules) }
+        : await session.ask('schedule.search', wanted)
       session.out.data(answer, () => schedulesText(answer.schedules, io.now()))
-      noteMore(session, answer.cursor)
+      noteMore(session, answer)
     })
 }
 

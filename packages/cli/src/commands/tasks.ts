@@ -19,7 +19,7 @@ import { Failure } from '../exit.ts'
 import { example } from '../help.ts'
 import type { Io } from '../io.ts'
 import { jsonText, printable } from '../output.ts'
-import { noteMore, type PageOptions, withPageOptions } from '../pages.ts'
+import { LIMIT_MAX, listAll, noteMore, type PageOptions, withPageOptions } from '../pages.ts'
 import { failUnreachable, openSession, type Session, withClientOptions } from '../session.ts'
 import { optionValue } from '../values.ts'
 
@@ -73,11 +73,14 @@ function search(io: Io): Command {
     .option('--state <state>', 'only those in this state', taskState)
   return withPageOptions(command, 100)
     .addHelpText('after', example('resonate tasks search --state acquired'))
-    .action(async ({ state, limit, cursor }: SearchOptions) => {
+    .action(async ({ state, limit, cursor, all }: SearchOptions) => {
       const session = openSession(io, command)
-      const answer = await session.ask('task.search', given({ state, limit, cursor }))
+      const wanted = given({ state, cursor, limit: all ? LIMIT_MAX : limit })
+      const answer = all
+        ? { tasks: await listAll(session, 'task.search', wanted, ({ tasks }) => tasks) }
+        : await session.ask('task.search', wanted)
       session.out.data(answer, () => tasksText(answer.tasks))
-      noteMore(session, answer.cursor)
+      noteMore(session, answer)
     })
 }
 

@@ -7,11 +7,9 @@ import { elapsedText, STATE_WORDS, stateIcon } from '../describe.ts'
 import { example } from '../help.ts'
 import type { Io } from '../io.ts'
 import { printable } from '../output.ts'
-import { allPages } from '../pages.ts'
+import { LIMIT_MAX, listAll } from '../pages.ts'
 import { openSession, type Session, withClientOptions } from '../session.ts'
 import { callOf } from '../values.ts'
-
-const PAGE = 1000
 
 export function treeCommand(io: Io): Command {
   return withClientOptions(new Command('tree'))
@@ -30,9 +28,8 @@ export function treeCommand(io: Io): Command {
 async function load(session: Session, id: string): Promise<Tree> {
   const { promise } = await session.ask('promise.get', { id })
   const origin = promise.tags['resonate:origin'] ?? id
-  const members: PromiseRecord[] = []
-  const ofTree = { tags: { 'resonate:origin': origin }, limit: PAGE }
-  for await (const { promises } of allPages(session, 'promise.search', ofTree)) members.push(...promises)
+  const ofTree = { tags: { 'resonate:origin': origin }, limit: LIMIT_MAX }
+  const members = await listAll(session, 'promise.search', ofTree, ({ promises }) => promises)
   return arrange(promise, members)
 }
 

@@ -7,12 +7,11 @@ import { formatDuration } from '../duration.ts'
 import { example } from '../help.ts'
 import type { Io } from '../io.ts'
 import { tableText } from '../output.ts'
-import { allPages } from '../pages.ts'
+import { LIMIT_MAX, listAll } from '../pages.ts'
 import { openSession, type Session, withClientOptions } from '../session.ts'
 import { isFleet } from '../wait.ts'
 import { shorten } from '../width.ts'
 
-const PAGE = 1000
 const CELL_WIDTH_MAX = 40
 
 export function workersCommand(io: Io): Command {
@@ -29,10 +28,9 @@ export function workersCommand(io: Io): Command {
 
 /** All of them, in the order of group and pid. */
 export async function loadWorkers(session: Session, group?: string): Promise<WorkerRecord[]> {
-  const found: WorkerRecord[] = []
-  for await (const { workers } of allPages(session, 'worker.search', given({ limit: PAGE, group })))
-    found.push(...workers.filter((worker) => worker.group === group || isFleet(worker)))
-  return found
+  const wanted = given({ limit: LIMIT_MAX, group })
+  const all = await listAll(session, 'worker.search', wanted, ({ workers }) => workers)
+  return all.filter((worker) => worker.group === group || isFleet(worker))
 }
 
 export function workersText(workers: readonly WorkerRecord[], now: number): string {
