@@ -353,6 +353,32 @@ class Life {
     const now = await store.now()
     const queues = new Set([...tasks.values()].map(({ queue }) => queue))
     for (const queue of queues) await store.backlog({ queue, now, limit: 2 })
+    await this.#edges(store)
+  }
+
+  /** Each read that has a bound, right at the rows that there are. */
+  async #edges(store: Store): Promise<void> {
+    const { promises, tasks, unblocks, workers } = this.#bare.tables
+    for (const { id, settledAt: at } of promises.values()) {
+      if (at !== null) await store.settled({ after: { at, id }, until: at, limit: 100 })
+      if (at !== null) await store.settled({ after: { at, id: '' }, until: at, limit: 2 })
+    }
+    for (const { id, dueAt, pid, worker } of tasks.values()) {
+      if (dueAt !== null) await store.ripened({ after: { at: dueAt, id }, until: dueAt, limit: 100 })
+      if (dueAt !== null && worker !== null) await store.inHand({ worker, now: dueAt })
+      if (dueAt !== null) await store.nextDueAt(dueAt)
+      if (pid !== null) await store.held({ pid, after: id, limit: 100 })
+    }
+    for (const row of unblocks.values()) {
+      await store.unblocksBefore({ createdAt: row.createdAt, limit: 100 })
+      await store.unblocksPushed({ after: row, limit: 100 })
+      await store.promises({ ids: [row.id, 'none'], bytesMax: 1 })
+    }
+    for (const { seenAt, goneAt } of [...workers.values()].flat()) {
+      await store.forgettable({ seenBefore: seenAt, limit: 100 })
+      await store.absent({ goneBefore: goneAt ?? seenAt, seenBefore: seenAt })
+      await store.absent({ goneBefore: seenAt, seenBefore: goneAt ?? seenAt + 1 })
+    }
   }
 
   /** The gauges say what counting the rows would, and the totals what counting one event after the other has. */
