@@ -60,6 +60,8 @@ export function createListener(parts: ListenParts): Listener {
   const sockets = new Map<Socket, number>()
   /** The request that each socket is still receiving. */
   const receiving = new Map<Socket, IncomingMessage>()
+  /** Sockets that hold a worker's stream. What is asked behind it would never be answered. */
+  const streaming = new WeakSet<Socket>()
   let bodyBytes = 0
   let stopping = false
   let droppedLoggedAt = Number.NEGATIVE_INFINITY
@@ -102,6 +104,7 @@ export function createListener(parts: ListenParts): Listener {
 
   function onRequest(request: IncomingMessage, response: ServerResponse): void {
     const { socket } = request
+    if (streaming.has(socket)) return void socket.destroy()
     sockets.set(socket, (sockets.get(socket) ?? 0) + 1)
     response.once('close', () => onAnswered(socket))
     const [path, query] = splitUrl(request.url ?? '/')
@@ -226,17 +229,19 @@ export function createListener(parts: ListenParts): Listener {
     path: string,
     query: string,
   ): Promise<void> {
-    const { headers } = request
+    const { headers, socket } = request
     const asked = { path, query, authorization: headers.authorization }
     const verdict = parts.origins.denialOf(headers) ?? (await parts.poll.identify(asked))
     // Gone while its token was checked: nobody would ever hear of the end of this connection.
     if (response.destroyed) return
+    if (streaming.has(socket)) return void socket.destroy()
     const opened = parts.poll.open(asked, verdict)
     if (typeof opened !== 'function') {
       respond(response, opened, stopping)
       return
     }
     // The socket ends with the stream: nothing else is ever asked on it.
+    streaming.add(socket)
     response.writeHead(200, { ...POLL_HEADERS, ...forPages(response), connection: 'close' })
     response.flushHeaders()
     response.on('error', () => {})

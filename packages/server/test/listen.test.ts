@@ -97,6 +97,16 @@ test('requests sent ahead on one connection are answered in their order, whichev
   await line.hears(/"corrId":"d"/)
 })
 
+test('a worker connects once on a connection: what it asks for behind its stream would never be answered', async (t) => {
+  const engine = new FakeEngine()
+  const { url } = await startServer(t, {}, engine)
+  const line = new Line(t, url)
+  line.write('GET /poll/g/w HTTP/1.1\r\nhost: x\r\n\r\n'.repeat(50))
+  await line.closed
+  assert.equal(engine.ports.length, 1)
+  while (engine.disconnects === 0) await new Promise(setImmediate)
+})
+
 test('what is not HTTP is told so, in JSON, and the connection ends', async (t) => {
   const { url } = await startServer(t, {}, new FakeEngine())
   const line = new Line(t, url)
