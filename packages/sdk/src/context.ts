@@ -54,50 +54,36 @@ export interface LatentOptions {
   readonly tags?: Record<string, string>
 }
 
+/**
+ * Its operations are its own fields, bound to it, and so is what it knows: a program may take them off it, or wrap it in an object
+ * of its own, as contexts of the published SDK let it.
+ */
 export class DurableContext {
   readonly #frame: Frame
   readonly #source: ContextSource
+  readonly id: string
+  readonly originId: string
+  readonly parentId: string
+  readonly branchId: string
+  readonly func: string
+  readonly version: number
+  readonly attempt: number
+  readonly timeoutAt: number
+  readonly info: { readonly attempt: number; readonly timeout: number; readonly version: number }
 
   constructor(frame: Frame, source: ContextSource) {
+    const { facts, execution } = frame
     this.#frame = frame
     this.#source = source
-  }
-
-  get id(): string {
-    return this.#frame.facts.id
-  }
-
-  get originId(): string {
-    return this.#frame.execution.originId
-  }
-
-  get parentId(): string {
-    return this.#frame.facts.parentId
-  }
-
-  get branchId(): string {
-    return this.#frame.execution.branchId
-  }
-
-  get func(): string {
-    return this.#frame.facts.name
-  }
-
-  get version(): number {
-    return this.#frame.facts.version
-  }
-
-  get attempt(): number {
-    return this.#frame.facts.attempt
-  }
-
-  get timeoutAt(): number {
-    return this.#frame.facts.timeoutAt
-  }
-
-  get info(): { readonly attempt: number; readonly timeout: number; readonly version: number } {
-    const { attempt, timeoutAt, version } = this.#frame.facts
-    return { attempt, timeout: timeoutAt, version }
+    this.id = facts.id
+    this.originId = execution.originId
+    this.parentId = facts.parentId
+    this.branchId = execution.branchId
+    this.func = facts.name
+    this.version = facts.version
+    this.attempt = facts.attempt
+    this.timeoutAt = facts.timeoutAt
+    this.info = { attempt: facts.attempt, timeout: facts.timeoutAt, version: facts.version }
   }
 
   /** Aborted when the result is no longer wanted: canceled, timed out, or the task is somebody else's. */
@@ -105,39 +91,23 @@ export class DurableContext {
     return this.#frame.signal
   }
 
-  run(what: AnyFunction | string, ...all: unknown[]): Operation {
-    return this.#local(what, all, 'result')
-  }
+  readonly run = (what: AnyFunction | string, ...all: unknown[]): Operation => this.#local(what, all, 'result')
 
-  beginRun(what: AnyFunction | string, ...all: unknown[]): Operation {
-    return this.#local(what, all, 'future')
-  }
+  readonly beginRun = (what: AnyFunction | string, ...all: unknown[]): Operation => this.#local(what, all, 'future')
 
-  rpc(what: AnyFunction | string, ...all: unknown[]): Operation {
-    return this.#remote(what, all, 'result')
-  }
+  readonly rpc = (what: AnyFunction | string, ...all: unknown[]): Operation => this.#remote(what, all, 'result')
 
-  beginRpc(what: AnyFunction | string, ...all: unknown[]): Operation {
-    return this.#remote(what, all, 'future')
-  }
+  readonly beginRpc = (what: AnyFunction | string, ...all: unknown[]): Operation => this.#remote(what, all, 'future')
 
-  lfc(what: AnyFunction | string, ...all: unknown[]): Operation {
-    return this.run(what, ...all)
-  }
+  readonly lfc = this.run
 
-  lfi(what: AnyFunction | string, ...all: unknown[]): Operation {
-    return this.beginRun(what, ...all)
-  }
+  readonly lfi = this.beginRun
 
-  rfc(what: AnyFunction | string, ...all: unknown[]): Operation {
-    return this.rpc(what, ...all)
-  }
+  readonly rfc = this.rpc
 
-  rfi(what: AnyFunction | string, ...all: unknown[]): Operation {
-    return this.beginRpc(what, ...all)
-  }
+  readonly rfi = this.beginRpc
 
-  detached(what: AnyFunction | string, ...all: unknown[]): DetachedOperation {
+  readonly detached = (what: AnyFunction | string, ...all: unknown[]): DetachedOperation => {
     this.#checkOpen('detached')
     const { args, options } = splitOptions(all)
     const sequenceId = this.#frame.nextId()
@@ -148,7 +118,7 @@ export class DurableContext {
     return this.#begun(operation)
   }
 
-  promise({ timeout = DEFAULT_TIMEOUT_MS, data, tags = {} }: LatentOptions = {}): Operation {
+  readonly promise = ({ timeout = DEFAULT_TIMEOUT_MS, data, tags = {} }: LatentOptions = {}): Operation => {
     this.#checkOpen('promise')
     const id = this.#frame.nextId()
     const timeoutAt = this.#deadline(checkedAmount('timeout', timeout))
@@ -160,7 +130,7 @@ export class DurableContext {
     )
   }
 
-  sleep(duration: number | SleepOptions = {}): Operation {
+  readonly sleep = (duration: number | SleepOptions = {}): Operation => {
     this.#checkOpen('sleep')
     const id = this.#frame.nextId()
     const timeoutAt = wakeAt(duration, this.#source.now())
@@ -189,7 +159,7 @@ export class DurableContext {
   }
 
   /** Ends this pass if `condition` holds: nothing is settled, and the task is tried again from its records. */
-  panic(condition: boolean, message?: string): Die {
+  readonly panic = (condition: boolean, message?: string): Die => {
     if (condition && !this.#frame.isLazy) {
       const error = errors.panic(message)
       // Recorded before it is thrown, so that a catch around the call cannot undo it.
@@ -200,15 +170,13 @@ export class DurableContext {
   }
 
   /** Ends this pass unless `condition` holds. */
-  assert(condition: boolean, message?: string): Die {
-    return this.panic(!condition, message ?? 'An assertion failed')
-  }
+  readonly assert = (condition: boolean, message?: string): Die =>
+    this.panic(!condition, message ?? 'An assertion failed')
 
-  getDependency<T = unknown>(name: string): T | undefined {
-    return this.#source.dependencies.get(name) as T | undefined
-  }
+  readonly getDependency = <T = unknown>(name: string): T | undefined =>
+    this.#source.dependencies.get(name) as T | undefined
 
-  client(options: CallOptions = {}): object {
+  readonly client = (options: CallOptions = {}): object => {
     const defaults = new Options(options)
     return byName(
       (name) =>
@@ -217,9 +185,8 @@ export class DurableContext {
     )
   }
 
-  options(options: CallOptions = {}): Options {
-    return withAddress(new Options(options), (target) => this.#source.targetOf(target, undefined))
-  }
+  readonly options = (options: CallOptions = {}): Options =>
+    withAddress(new Options(options), (target) => this.#source.targetOf(target, undefined))
 
   #local(what: AnyFunction | string, all: readonly unknown[], yielding: Yielding): Operation {
     this.#checkOpen('run')

@@ -9,6 +9,7 @@
 import type { DebugSnapshot, Message, ScheduleRecord } from '@resonatehq/protocol'
 import { Resonate as AsyncResonate } from './async.ts'
 import { type InternalOptions, type ResonateOptions, TRANSPORT } from './client.ts'
+import { checkedAmount } from './engine/options.ts'
 import { ConsoleLogger, type Logger } from './log.ts'
 import type { Platform } from './platform.ts'
 import { Resonate } from './resonate.ts'
@@ -22,6 +23,8 @@ export interface WorldOptions {
   seed?: number
   /** The instant at which this world begins, ms since epoch. @default 2026-01-01 */
   startAt?: number
+  /** How long every answer to a request takes, ms. @default 0 */
+  latency?: number
   logger?: Logger
 }
 
@@ -72,13 +75,15 @@ export class World {
   readonly #engine: Promise<Embedded>
   readonly #transports = new Map<string, CrashableTransport>()
   readonly #clients = new Set<{ stop(options?: { timeout?: number }): Promise<void> }>()
+  readonly #latency: number
   #now: number
   #activity = 0
   #order = 0
   #sendings = 0
 
-  constructor({ seed = 1, startAt = START_AT, logger = new ConsoleLogger('error') }: WorldOptions = {}) {
+  constructor({ seed = 1, startAt = START_AT, latency = 0, logger = new ConsoleLogger('error') }: WorldOptions = {}) {
     this.#now = startAt
+    this.#latency = checkedAmount('latency', latency)
     this.#logger = logger
     this.#random = chance(seed)
     this.platform = this.#platform(false)
@@ -163,11 +168,18 @@ export class World {
       pid: options.pid ?? platform.uuid(),
       [TRANSPORT]: (parts) => {
         const local = new LocalTransport({ ...parts, embedded: this.#engine })
-        const transport = new CrashableTransport(local, (calls) => this.#sending(parts.pid, calls))
+        const transport = new CrashableTransport(local, {
+          sending: (calls) => this.#sending(parts.pid, calls),
+          answered: () => this.#answered(),
+        })
         this.#transports.set(parts.pid, transport)
         return transport
       },
     }
+  }
+
+  async #answered(): Promise<void> {
+    if (this.#latency > 0) await new Promise<void>((resolve) => this.platform.timer(this.#latency, resolve))
   }
 
   #sending(pid: string, calls: readonly Call[]): Fault | undefined {
@@ -252,15 +264,22 @@ export class World {
   }
 }
 
-/** A transport whose process may die, and whose answers may get lost. */
+/** What becomes of requests on their way. */
+interface Way {
+  sending(calls: readonly Call[]): Fault | undefined
+  /** Resolves when the answer is there. */
+  answered(): Promise<void>
+}
+
+/** A transport whose process may die, and whose answers take their time and may get lost. */
 class CrashableTransport implements Transport {
   readonly #inner: Transport
-  readonly #sending: (calls: readonly Call[]) => Fault | undefined
+  readonly #way: Way
   #isDead = false
 
-  constructor(inner: Transport, sending: (calls: readonly Call[]) => Fault | undefined) {
+  constructor(inner: Transport, way: Way) {
     this.#inner = inner
-    this.#sending = sending
+    this.#way = way
   }
 
   get unicast(): string {
@@ -285,7 +304,7 @@ class CrashableTransport implements Transport {
 
   async send(calls: readonly Call[], options?: SendOptions): Promise<Reply[]> {
     if (this.#isDead) return NEVER
-    const fault = this.#sending(calls)
+    const fault = this.#way.sending(calls)
     if (fault === 'crash before') this.crash()
     if (this.#isDead) return NEVER
     const sent = typeof fault === 'object' ? calls.slice(0, fault.crashAfter) : calls
@@ -293,6 +312,7 @@ class CrashableTransport implements Transport {
     if (fault === 'crash after' || typeof fault === 'object') this.crash()
     if (fault === 'lose answer')
       replies = (await this.#inner.send(calls, options)).map((reply) => ({ ...reply, repeated: true }))
+    await this.#way.answered()
     return this.#isDead ? NEVER : replies
   }
 

@@ -94,6 +94,28 @@ test('a call whose id is its own takes a place in order, as with the published S
     assert.deepEqual(await world.until(resonate.run('id', 'f')), ['step', 'call', 'id:2'])
   }))
 
+test('what a context can do may be taken off it, or be had through an object around it', () =>
+  inWorld(async (resonate, world) => {
+    resonate.register('off', function* ({ id, run, sleep, date, promise }: Context): Generator<
+      unknown,
+      unknown,
+      never
+    > {
+      yield* sleep(1)
+      return [id, yield* run(() => 3), typeof (yield* date.now()), promise().id]
+    })
+    resonate.register('around', function* (ctx: Context): Generator<unknown, unknown, number> {
+      const traced = new Proxy(ctx, { get: (own, name) => Reflect.get(own, name) })
+      const extended = Object.assign(Object.create(ctx) as Context, { tenant: 'a' })
+      return [traced.id, yield* traced.run(() => 4), extended.id, yield* extended.run(() => 5), extended.tenant]
+    })
+    resonate.register('async', async ({ run, rpc }: Context) => [await run(() => 6), rpc('f').id])
+    assert.deepEqual(await world.until(resonate.run('a', 'off')), ['a', 3, 'number', 'a:3'])
+    assert.deepEqual(await world.until(resonate.run('b', 'around')), ['b', 4, 'b', 5, 'a'])
+    resonate.register('f', () => 1)
+    assert.deepEqual(await world.until(resonate.run('c', 'async')), [6, 'c:1'])
+  }))
+
 test('options have the address that their target means', () =>
   inWorld(async (resonate, world) => {
     assert.equal(resonate.options({ target: 'orders' }).target, 'poll://any@orders')

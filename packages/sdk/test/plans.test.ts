@@ -22,6 +22,9 @@ const isLong = process.env.RESONATE_TEST_LONG === '1'
 const only = process.env.SEED === undefined ? undefined : Number(process.env.SEED)
 const seeds = only === undefined ? Array.from({ length: isLong ? 150 : 25 }, (_, at) => at + 1) : [only]
 
+/** How long answers take, ms: at once, less and more than it takes until what is awaited elsewhere is watched. */
+const LATENCIES = [0, 1, 7, 60] as const
+
 const fails = fc.nat(6).map((drawn) => drawn === 0)
 
 function partOf(depth: number): fc.Arbitrary<Part> {
@@ -125,9 +128,10 @@ for (const seed of seeds) {
       worker: (resonate) => register(resonate, (difference) => differences.push(difference)),
       call: (client) => client.rpc('root', 'follow', plan, false, client.options({ timeout: 86_400_000 })),
     })
-    await faultsAtRandom(program, { runs: 6, seed: seed * 100, crash: 0.12, loseAnswer: 0.12 })
+    const world = { latency: LATENCIES[seed % LATENCIES.length] }
+    await faultsAtRandom(program, { world, runs: 6, seed: seed * 100, crash: 0.12, loseAnswer: 0.12 })
     // Each program is struck everywhere only where that is not thousands of times.
-    if (JSON.stringify(plan).length < 600) await crashEverywhere(program)
+    if (JSON.stringify(plan).length < 600) await crashEverywhere(program, { world })
     assert.deepEqual(differences, [])
   })
 }

@@ -150,9 +150,9 @@ for (const [what, next, cause] of [
     await world.stop()
   })
 
-for (const style of STYLES)
-  test(`${style}: a step between two tries that somebody settles goes on with that at once, and is tried no more`, async () => {
-    const world = new World()
+for (const [style, latency] of STYLES.flatMap((style) => [0, 5, 80].map((latency) => [style, latency] as const)))
+  test(`${style}, answers after ${latency} ms: a step between two tries goes on with what somebody settles it with`, async () => {
+    const world = new World({ latency })
     const resonate = world.resonate()
     let tries = 0
     const flaky = () => {

@@ -9,6 +9,8 @@ export interface Arrival {
   readonly operation: Operation
   readonly outcome: Outcome
   readonly settledAt: number
+  /** This pass has settled it, and may not have seen yet what others have settled before. */
+  readonly isOurs: boolean
 }
 
 /** Handed over from the first settled on. */

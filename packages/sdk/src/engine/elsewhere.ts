@@ -75,6 +75,10 @@ export class Elsewhere implements Watcher {
   #isRefused = false
   /** Cancels the next look at what is watched. */
   #watch: (() => void) | undefined
+  /** That is soon, and not only to see whether nobody told anything. */
+  #isSoon = false
+  /** Something came into sight, or the task was put down, since what there is was watched last. */
+  #isUnwatched = true
   /** Most are put down before there is anything to watch. */
   #watched: Set<string> | undefined
 
@@ -103,6 +107,7 @@ export class Elsewhere implements Watcher {
   unseen(): void {
     this.#sight += 1
     this.#seenUntil = Number.NEGATIVE_INFINITY
+    this.#isUnwatched = true
   }
 
   /** What someone waits for: its function, or the end of the function that started it. */
@@ -130,7 +135,8 @@ export class Elsewhere implements Watcher {
 
   /** What is waited for has come to something by the time of what is sent next, or not. */
   lookAlong(): void {
-    if (this.#known().some(isWanted)) this.#due = 'now'
+    // What is known by then: this answer may be followed by others of its group.
+    if (this.#all.size > 0) this.#due = 'now'
   }
 
   /** The end of a macrotask in which the task is in hand. L2. */
@@ -196,12 +202,16 @@ export class Elsewhere implements Watcher {
 
   /**
    * Whether `arrival` has to wait until what may go before it in a replay has been looked at, which is begun then: sleeps that are
-   * over by then, and what stands before it in the program and may have been settled in the same millisecond.
+   * over by then, and what stands before it in the program and may have been settled in the same millisecond. Before what this
+   * pass has settled itself, anything may have been settled, but for what was looked at along with that.
    */
-  isTied({ operation, settledAt }: Arrival): boolean {
-    if (!this.#all.has(operation) || rankOf(operation) === SLEEP || settledAt <= this.#seenUntil) return false
+  isTied({ operation, settledAt, isOurs }: Arrival): boolean {
+    if (rankOf(operation) === SLEEP || !(isOurs || this.#all.has(operation))) return false
+    // Nothing but a sleep goes before a step of its own millisecond, and those were over at the look along with it.
+    if ((isOurs ? settledAt - 1 : settledAt) <= this.#seenUntil) return false
     const mayPrecede = (other: Operation) =>
-      isWanted(other) && (rankOf(other) === SLEEP ? other.call.timeoutAt <= settledAt : other.order < operation.order)
+      isWanted(other) &&
+      (rankOf(other) === SLEEP ? other.call.timeoutAt <= settledAt : isOurs || other.order < operation.order)
     if (!this.#isTicking && !this.#known().some(mayPrecede)) return false
     this.#lookAfterTick()
     return true
@@ -228,14 +238,18 @@ export class Elsewhere implements Watcher {
 
   /** Functions run here while others are awaited elsewhere: soon it is worth asking to be told. */
   watchSoon(): void {
-    if (this.#watch || this.#all.size === 0 || !this.#asker.isBusy) return
+    if (this.#isSoon || !this.#isUnwatched || this.#all.size === 0 || !this.#asker.isBusy) return
+    this.#isSoon = true
+    this.#watch?.()
     this.#watch = this.#asker.timer(WATCH_AFTER_MS, () => this.#watchNow())
   }
 
   #watchNow(): void {
     this.#watch = undefined
+    this.#isSoon = false
     // About to be put down: what would be sent now would only bring it back.
     if (!this.#asker.isBusy) return
+    this.#isUnwatched = false
     if (this.#watched) this.look()
     for (const operation of this.#known().filter(isWanted))
       if (!this.#watched?.has(operation.id)) this.#listen(operation)
@@ -258,6 +272,8 @@ export class Elsewhere implements Watcher {
     this.#due = 'no'
     this.#watch?.()
     this.#watch = undefined
+    this.#isSoon = false
+    this.#isUnwatched = true
     for (const id of this.#watched ?? []) this.#asker.host.unwatch(id, this)
     this.#watched = undefined
   }

@@ -298,7 +298,7 @@ export class Journal {
       const action = { kind: 'promise.settle', data: { id: operation.id, state, value } }
       const sent = this.#fence(action, operation, true, (record) => {
         const isOurs = record.state === state && record.value.data === value.data
-        if (sent.isOpen) this.#arrive(operation, record, isOurs ? settled : undefined)
+        if (sent.isOpen) this.#arrive(operation, record, { known: isOurs ? settled : undefined, isOurs: true })
         else this.#caughtUp(operation, record, isOurs)
       })
       if (isUnborn && isPlain && this.#mayRunAhead(operation, value)) this.#ahead = { operation, settled, value, sent }
@@ -339,14 +339,18 @@ export class Journal {
 
   // Handing over.
 
-  /** Its record is settled. `known` is what this process settled it with, which may spare decoding it again. */
-  #arrive(operation: Operation, record: PromiseRecord, known?: Outcome): void {
+  /** Its record is settled. `known` is what this pass settled it with, which may spare decoding it again. */
+  #arrive(
+    operation: Operation,
+    record: PromiseRecord,
+    { known, isOurs = false }: { known?: Outcome | undefined; isOurs?: boolean } = {},
+  ): void {
     if (operation.hasArrived) return
     operation.hasArrived = true
     operation.onArrived?.()
     this.chars += record.value.data?.length ?? 0
     const settledAt = record.settledAt ?? record.timeoutAt
-    const arrived = (outcome: Outcome) => this.#arrivals.add({ operation, outcome, settledAt })
+    const arrived = (outcome: Outcome) => this.#arrivals.add({ operation, outcome, settledAt, isOurs })
     const isKnown = known && (known.ok ? record.state === 'resolved' && isPrimitive(known.value) : false)
     if (isKnown) arrived(known)
     else this.#claim.values.decodeOutcome(record, arrived)
@@ -357,7 +361,7 @@ export class Journal {
   #reject(operation: Operation, error: unknown): void {
     if (operation.hasArrived) return
     operation.hasArrived = true
-    this.#arrivals.add({ operation, outcome: { ok: false, error }, settledAt: this.#claim.host.now() })
+    this.#arrivals.add({ operation, outcome: { ok: false, error }, settledAt: this.#claim.host.now(), isOurs: false })
     const waiting = operation.onCreated
     operation.onCreated = []
     for (const run of waiting) run()
