@@ -6,7 +6,7 @@ import { type TestContext, test } from 'node:test'
 import { handOf, type Request, type TaskRow } from '@resonatehq/protocol'
 import { type Hints, memoryStore, type Store, type Transaction } from '@resonatehq/store'
 import { lockingStore } from '../../store/test/locking.ts'
-import { createEngine, type Engine, type Platform } from '../src/index.ts'
+import { createEngine, type Engine, type Platform, type Push } from '../src/index.ts'
 import { Peers } from '../src/peers.ts'
 import { ManualPlatform, strictLog } from './manual-platform.ts'
 import { Port } from './world.ts'
@@ -21,7 +21,7 @@ class Pair {
   readonly engines: Engine[] = []
   readonly #listeners = new Set<(text: string) => void>()
 
-  async open(t: TestContext, { skewMs = 0 } = {}): Promise<Engine> {
+  async open(t: TestContext, { skewMs = 0, push }: { skewMs?: number; push?: Push } = {}): Promise<Engine> {
     const { platform } = this
     const skewed: Platform = {
       now: () => platform.now() + skewMs,
@@ -30,7 +30,8 @@ class Pair {
       defer: (fn) => platform.defer(fn),
       random: () => platform.random(),
     }
-    const engine = createEngine({ store: this.#store(), platform: skewed, log: strictLog(), serverUrl: 'http://test' })
+    const options = { platform: skewed, log: strictLog(), serverUrl: 'http://test', ...(push && { push }) }
+    const engine = createEngine({ store: this.#store(), ...options })
     await engine.start()
     t.after(() => engine.stop())
     this.engines.push(engine)
@@ -141,6 +142,25 @@ test('a suspended task whose worker is nowhere goes to another after a moment', 
   assert.deepEqual(other.take(), [])
   await pair.advance(30)
   assert.deepEqual(other.take(), ['x'])
+})
+
+test('an unblock for a URL is left to the server that owes it, and to others once that is gone for half a minute', async (t) => {
+  const pair = new Pair()
+  const tried: string[] = []
+  const trying =
+    (server: string): Push =>
+    async () =>
+      tried.push(server) < 0
+  const [a] = [await pair.open(t, { push: trying('a') }), await pair.open(t, { push: trying('b') })]
+  await pair.ask(a, create('x', {}))
+  await pair.ask(a, { kind: 'promise.register_listener', data: { awaited: 'x', address: 'https://listener.test/' } })
+  await pair.ask(a, settle('x'))
+  await a.stop()
+  pair.engines.shift()
+  await pair.advance(29_000)
+  assert.ok(tried.includes('a') && !tried.includes('b'), `${tried}`)
+  await pair.advance(2_000)
+  assert.ok(tried.includes('b'), `${tried}`)
 })
 
 test('an offer that has lapsed takes no room, whoever was offered what', async (t) => {
