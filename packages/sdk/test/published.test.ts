@@ -85,7 +85,12 @@ for (const [name, root, async] of [
 ] as const)
   test(`programs that use all that the published SDK declares compile against ${name}`, () => {
     const paths = { '@resonatehq/sdk': [root], '@resonatehq/sdk/async': [async] }
-    const said = compiled(name, { paths }, globSync(join(ROOT, 'packages/sdk/test/programs/*.ts')))
+    // The strictest of what programs are compiled with.
+    const said = compiled(
+      name,
+      { paths, exactOptionalPropertyTypes: true },
+      globSync(join(ROOT, 'packages/sdk/test/programs/*.ts')),
+    )
     assert.deepEqual(
       said.split('\n').filter((line) => line.includes('test/programs/')),
       [],

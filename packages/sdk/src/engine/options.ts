@@ -13,15 +13,15 @@ const RESONATE_OPTIONS = Symbol.for('resonate.options')
 /** What a call may be told: `ctx.options({ … })` or `resonate.options({ … })`, passed as its last argument. */
 export interface CallOptions {
   /** The id of the call, instead of the next one in order. */
-  id?: string
+  id?: string | undefined
   tags?: Record<string, string>
   /** Who runs it: the name of a group, or an address. */
-  target?: string
+  target?: string | undefined
   /** How long it may take, ms; Infinity: for ever. Never beyond the deadline of its caller. */
   timeout?: number
   /** Which version of the function; 0: the latest that is registered here. */
   version?: number
-  retryPolicy?: RetryPolicy
+  retryPolicy?: RetryPolicy | undefined
   /** Errors that end the retries at once; thrown errors with `nonRetryable: true` do so too. */
   nonRetryableErrors?: ErrorClass[]
 }
