@@ -117,6 +117,16 @@ test('a late worker is heard from when it asks for what others have by now: one 
   assert.deepEqual([frozen.take(), good.take()], [['b'], []])
 })
 
+test('what the only worker let lapse is offered to it again, though it takes one at a time', async (t) => {
+  const bench = await open(t)
+  const only = await bench.connect('only', { capacity: 1 })
+  await bench.create('a')
+  await bench.create('b')
+  assert.deepEqual(only.take(), ['a'])
+  await bench.advance(5_001)
+  assert.equal(only.take().length, 1)
+})
+
 test('a task that a worker gave back goes to another one, though that has more in hand', async (t) => {
   const bench = await open(t)
   const giver = await bench.connect('giver')
@@ -324,6 +334,18 @@ test('a restart of the server ends no live lease', async (t) => {
   await bench.advance(20_000)
   await bench.connect('w')
   await bench.advance(25_000)
+  const { data } = await bench.ask({ kind: 'task.get', data: { id: 'a' } })
+  assert.equal((data as { task: { state: string } }).task.state, 'acquired')
+})
+
+test('a server that was frozen and woke ends no live lease', async (t) => {
+  const bench = await open(t)
+  await bench.advance(30_000)
+  await bench.connect('w')
+  await bench.create('a')
+  await bench.acquire('a', 'w')
+  bench.platform.freeze(20_000)
+  await bench.advance(2_000)
   const { data } = await bench.ask({ kind: 'task.get', data: { id: 'a' } })
   assert.equal((data as { task: { state: string } }).task.state, 'acquired')
 })

@@ -40,6 +40,11 @@ export class ManualPlatform implements Platform {
     return ((t ^ (t >>> 14)) >>> 0) / 4294967296
   }
 
+  /** Time passes, and nothing runs: the process, or the machine, stood still. */
+  freeze(ms: number): void {
+    this.#now += ms
+  }
+
   /** Lets time pass, firing timers in order; `settle` is awaited after each so that what it started can arm others. */
   async advance(byMs: number, settle: () => Promise<unknown>): Promise<void> {
     const until = this.#now + byMs
