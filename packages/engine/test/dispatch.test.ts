@@ -419,6 +419,18 @@ test('an unblock waits for its listener, and is owed again when its connection e
   assert.deepEqual(third.take(), [])
 })
 
+test('an unblock for any@group/pid goes to that worker, and to another where it is not connected', async (t) => {
+  const bench = await open(t)
+  const [other, named] = [await bench.connect('other'), await bench.connect('named')]
+  await settledFor(bench, { id: 'x', address: 'poll://any@g/named' })
+  await bench.settle()
+  assert.deepEqual([other.take(), named.take()], [[], ['!x']])
+  named.close()
+  await settledFor(bench, { id: 'y', address: 'poll://any@g/named' })
+  await bench.settle()
+  assert.ok(other.take().includes('!y'))
+})
+
 test('an unblock survives a restart of the server', async (t) => {
   const bench = await open(t)
   await bench.create('a', 'poll://any@nobody')

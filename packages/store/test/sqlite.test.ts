@@ -38,6 +38,29 @@ test('a file that another process serves is refused with what to do', async (t) 
   assert.match(stdout, /is in use by another process: stop that server, or choose another file \(--storage-sqlite-path/)
 })
 
+test('of a group that has no task left nothing is kept, and of what else is counted its name', async (t) => {
+  const path = file(t)
+  const store = sqliteStore({ path, wall: () => 1 })
+  await store.open()
+  for (const delta of [1, -1]) {
+    const transaction = await store.begin(new Needs())
+    const counters = new Map([
+      ['tasks.pending@g', delta],
+      ['tasks.pending', delta],
+    ])
+    await transaction.commit({ ...new WorkingSet().changes(), counters })
+  }
+  assert.deepEqual(await store.counters(), new Map())
+  await store.close()
+  const database = new DatabaseSync(path)
+  t.after(() => database.close())
+  const names = database.prepare('select name from counters').all()
+  assert.deepEqual(
+    names.map(({ name }) => name),
+    ['tasks.pending'],
+  )
+})
+
 test('a newer schema is refused and left alone', async (t) => {
   const path = file(t)
   const store = sqliteStore({ path, wall: () => 1 })
