@@ -431,6 +431,21 @@ test('an unblock for any@group/pid goes to that worker, and to another where it 
   assert.ok(other.take().includes('!y'))
 })
 
+test('an unblock tells of the promise that there is, not of one of the same id that was forgotten', async (t) => {
+  const bench = await open(t, { promiseRetentionMs: 1_000, promiseRoundMs: 100 })
+  const port = await bench.connect('w')
+  const lengths: (number | undefined)[] = []
+  for (const bytes of [1, 2]) {
+    await settledFor(bench, { id: 'x', address: 'poll://any@g', bytes })
+    await bench.settle()
+    for (const message of port.messages.splice(0)) {
+      if (message.kind === 'unblock') lengths.push(message.data.promise.value.data?.length)
+    }
+    await bench.advance(5_000)
+  }
+  assert.deepEqual(lengths, [1, 2])
+})
+
 test('an unblock survives a restart of the server', async (t) => {
   const bench = await open(t)
   await bench.create('a', 'poll://any@nobody')
