@@ -6,6 +6,9 @@ import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { type TestContext, test } from 'node:test'
+import { createEngine } from '@resonatehq/engine'
+import { sqliteStore } from '@resonatehq/store/sqlite'
+import { nodePlatform, silentLogger } from '../src/index.ts'
 import { ask, startServer } from './world.ts'
 
 const TIMEOUT_AT = 9e15
@@ -60,6 +63,31 @@ test('a backup taken under load is whole: everything answered before it is there
     counts,
     [...counts].sort((a, b) => a - b),
   )
+})
+
+test('a backup that begins while a batch is being written waits for that', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'resonate-backup-'))
+  const store = sqliteStore({ path: join(folder, 'resonate.db'), wall: Date.now })
+  const copies: Promise<void>[] = []
+  const engine = createEngine({
+    store,
+    platform: nodePlatform(),
+    log: silentLogger,
+    serverUrl: 'http://s',
+    trace: () => copies.push(store.backup?.(join(folder, `${copies.length}.db`)) as Promise<void>),
+  })
+  await engine.start()
+  t.after(async () => {
+    await engine.stop()
+    rmSync(folder, { recursive: true })
+  })
+  const requests = Array.from({ length: 500 }, (_, at) => {
+    const data = { id: `p${at}`, timeoutAt: TIMEOUT_AT, param: { data: 'x'.repeat(2_000) }, tags: {} }
+    return { kind: 'promise.create', data } as const
+  })
+  await engine.submitAll(requests)
+  assert.ok(copies.length > 0)
+  await Promise.all(copies)
 })
 
 test('a server that starts on a backup has what was then, and goes on from there', async (t) => {

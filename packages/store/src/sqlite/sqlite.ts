@@ -361,7 +361,18 @@ class SqliteStore implements MovableStore {
 
   /** In small steps between the batches, on another thread; what is committed meanwhile is copied too. */
   async backup(path: string): Promise<void> {
-    await backup(this.#db, path, { rate: BACKUP_PAGES })
+    while (!(await this.#isCopied(path))) {}
+  }
+
+  /** False: the first step met a batch that was being written, which Node takes for an end with no error. Nothing was copied. */
+  async #isCopied(path: string): Promise<boolean> {
+    try {
+      await backup(this.#db, path, { rate: BACKUP_PAGES })
+      return true
+    } catch (error) {
+      if ((error as { errcode?: number }).errcode === 0) return false
+      throw error
+    }
   }
 
   async close(): Promise<void> {
