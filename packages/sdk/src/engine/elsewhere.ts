@@ -10,7 +10,7 @@
 
 import type { PromiseRecord } from '@resonatehq/protocol'
 import type { Call, Reply, Transport } from '../transport/transport.ts'
-import { type Arrival, rankOf, SLEEP, TICK_MS } from './arrivals.ts'
+import { type Arrival, rankOf, SLEEP, STEP, TICK_MS } from './arrivals.ts'
 import type { Operation } from './operations.ts'
 
 /** Ids in one request. */
@@ -201,17 +201,21 @@ export class Elsewhere implements Watcher {
   }
 
   /**
-   * Whether `arrival` has to wait until what may go before it in a replay has been looked at, which is begun then: sleeps that are
-   * over by then, and what stands before it in the program and may have been settled in the same millisecond. Before what this
-   * pass has settled itself, anything may have been settled, but for what was looked at along with that.
+   * Whether `arrival` has to wait until what may go before it in a replay has been looked at, which is begun then: whatever nobody has
+   * looked at since it may have been settled, sleeps that are over by then, and what stands before it in the program and may have
+   * been settled in the same millisecond.
    */
   isTied({ operation, settledAt, isOurs }: Arrival): boolean {
-    if (rankOf(operation) === SLEEP || !(isOurs || this.#all.has(operation))) return false
-    // Nothing but a sleep goes before a step of its own millisecond, and those were over at the look along with it.
-    if ((isOurs ? settledAt - 1 : settledAt) <= this.#seenUntil) return false
+    const rank = rankOf(operation)
+    // Recorded by an earlier pass: what is pending in this one was settled after it.
+    if (rank === STEP && !isOurs && !this.#all.has(operation)) return false
+    const isSeenBefore = settledAt - 1 <= this.#seenUntil
+    // Nothing but a sleep goes before these in their own millisecond, and a look at that shows all that were over.
+    const isFirst = isOurs || rank === SLEEP
+    if (isSeenBefore && (isFirst || settledAt <= this.#seenUntil)) return false
     const mayPrecede = (other: Operation) =>
       isWanted(other) &&
-      (rankOf(other) === SLEEP ? other.call.timeoutAt <= settledAt : isOurs || other.order < operation.order)
+      (rankOf(other) === SLEEP ? other.call.timeoutAt <= settledAt : !isSeenBefore || other.order < operation.order)
     if (!this.#isTicking && !this.#known().some(mayPrecede)) return false
     this.#lookAfterTick()
     return true
