@@ -232,9 +232,14 @@ class StoreEngine implements Engine {
 
   async start(): Promise<void> {
     await this.#store.open()
-    await this.#timers.start()
-    this.#retention.start()
-    await this.#peers?.start()
+    try {
+      await this.#timers.start()
+      this.#retention.start()
+      await this.#peers?.start()
+    } catch (error) {
+      await this.stop()
+      throw error
+    }
   }
 
   async stop(): Promise<void> {

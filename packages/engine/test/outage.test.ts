@@ -5,8 +5,8 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import type { Changes, Needs, Request } from '@resonatehq/protocol'
 import { LostRace, memoryStore, type Store, Unacceptable } from '@resonatehq/store'
-import type { Log } from '../src/index.ts'
-import { ManualPlatform } from './manual-platform.ts'
+import { createEngine, type Log } from '../src/index.ts'
+import { ManualPlatform, strictLog } from './manual-platform.ts'
 import { type Bench, open, START } from './world.ts'
 
 interface Outage {
@@ -213,4 +213,29 @@ test('an outage has two lines, however many requests meet it, and work goes on w
   assert.deepEqual(late.take(), ['for h'])
   await bench.create('for g')
   assert.deepEqual(early.take(), [], 'it left during the outage')
+})
+
+test('an engine that cannot start lets go of the store that it has opened', async () => {
+  const platform = new ManualPlatform({ now: START })
+  const rows = memoryStore({ wall: () => platform.now() })
+  const calls: string[] = []
+  let isAway = true
+  const store: Store = new Proxy(rows, {
+    get(target, name) {
+      const own = Reflect.get(target, name)
+      if (typeof own !== 'function') return own
+      return async (...given: unknown[]) => {
+        if (name === 'open' || name === 'close') calls.push(name)
+        if (name === 'now' && isAway) throw new Error('the database is away')
+        return own.apply(target, given)
+      }
+    },
+  })
+  const engine = () => createEngine({ store, platform, log: strictLog(), serverUrl: 'http://test' })
+  await assert.rejects(engine().start(), /the database is away/)
+  assert.deepEqual(calls, ['open', 'close'])
+  isAway = false
+  const again = engine()
+  await again.start()
+  await again.stop()
 })

@@ -40,6 +40,15 @@ test('flags win over the environment, that over the file, that over the defaults
   )
 })
 
+test('settings of other servers that mean nothing here are told why, with all of their section', () => {
+  const env = { RESONATE_STORAGE__MYSQL__POOL_SIZE: '5', RESONATE_TRANSPORTS__GCPS__ENABLED: 'true' }
+  assert.match(
+    problems({ env }),
+    /RESONATE_STORAGE__MYSQL__POOL_SIZE is not a setting of this server: it keeps its data in/,
+  )
+  assert.match(problems({ env }), /RESONATE_TRANSPORTS__GCPS__ENABLED is not a setting of this server: messages go by/)
+})
+
 test('the published names have the published defaults', () => {
   const config = load({})
   const expected = {

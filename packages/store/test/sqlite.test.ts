@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -235,4 +235,34 @@ test('what was committed is there after the process was killed', async (t) => {
   t.after(() => store.close())
   assert.deepEqual((await store.due({ now: 5, limit: 9 })).schedules, ['s'])
   assert.equal(await store.now(), 77_000)
+})
+
+test('a backup ends although a commit follows the other without a pause', async (t) => {
+  const path = file(t)
+  const store = sqliteStore({ path, wall: () => 1 })
+  await store.open()
+  t.after(() => store.close())
+  const transaction = await store.begin(new Needs())
+  const counters = new Map(Array.from({ length: 20_000 }, (_, at) => [`tasks.${'x'.repeat(500)}${at}`, 1] as const))
+  await transaction.commit({ ...new WorkingSet().changes(), counters })
+  let isOver = false
+  const backup = store.backup?.(`${path}.copy`).finally(() => {
+    isOver = true
+  })
+  let commits = 0
+  for (; !isOver; commits++) {
+    const { commit } = await store.begin(new Needs())
+    await commit({ ...new WorkingSet().changes(), counters: new Map([['promises.pending', 1]]) })
+  }
+  await backup
+  // A step copies 512 KiB.
+  const steps = Math.ceil(statSync(`${path}.copy`).size / (512 * 1024))
+  assert.ok(steps >= 20 && commits <= steps + 3, `${commits} commits, ${steps} steps`)
+  const copy = new DatabaseSync(`${path}.copy`)
+  t.after(() => copy.close())
+  const { value } = copy.prepare("select value from counters where name = 'promises.pending'").get() as {
+    value: number
+  }
+  assert.ok(value > 0 && value <= commits, `${value} of ${commits} commits`)
+  assert.deepEqual({ ...copy.prepare('pragma integrity_check').get() }, { integrity_check: 'ok' })
 })

@@ -78,6 +78,9 @@ const GONE: Readonly<Record<string, string>> = {
   'timeouts.poll_interval': 'due steps fire by timer',
   'messages.poll_interval': 'work is handed out the moment it is ready',
   'messages.batch_size': 'work is handed out the moment it is ready',
+  'storage.mysql': 'it keeps its data in SQLite or PostgreSQL (docs/postgres.md)',
+  'transports.gcps': 'messages go by held connections or by HTTP (docs/serverless.md)',
+  'transports.bash_exec': 'messages go by held connections or by HTTP (docs/serverless.md)',
   'observability.otlp_endpoint': 'traces go where OTEL_EXPORTER_OTLP_ENDPOINT says (docs/tracing.md)',
 }
 
@@ -90,14 +93,18 @@ export function unknownName(name: string, known: readonly string[], what: string
   return `unknown ${what} ${name}${near ? `. Did you mean ${prefix}${near}?` : '. The settings are listed by --help.'}`
 }
 
-/** Why the key that a flag or a variable would stand for is gone, if it is. */
+/** Why the key that a flag or a variable would stand for is gone, or all of its section, if it is. */
 function goneReason(name: string): string | undefined {
   const bare = name
     .replace(/^RESONATE_/, '')
     .replace(/^--/, '')
     .toLowerCase()
   const asKey = (text: string) => text.replaceAll(/__|[-._]/g, '.')
-  return Object.entries(GONE).find(([key]) => asKey(key) === asKey(bare))?.[1]
+  return Object.entries(GONE).find(([key]) => isAtOrBelow(asKey(bare), asKey(key)))?.[1]
+}
+
+function isAtOrBelow(key: string, section: string): boolean {
+  return key === section || key.startsWith(`${section}.`)
 }
 
 /** Also of settings that are gone, so that a message names the setting and not its section. */

@@ -2,7 +2,7 @@
 // a power cut loses what was acknowledged. The file is locked for this process alone: two servers on one file is refused
 // at start, because the engine decides in memory between its reads and its commit.
 
-import { backup, type DatabaseSync, type StatementSync } from 'node:sqlite'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import {
   type Changes,
   compareIds,
@@ -51,12 +51,10 @@ import type {
   Transaction,
   UnblockKey,
 } from '../store.ts'
+import { Copy } from './copy.ts'
 import { openDatabase } from './file.ts'
 import * as rows from './statements.ts'
 import { LASTS, PAGES, SQL } from './statements.ts'
-
-/** Pages that a backup copies in one go: 512 KiB, while which a batch waits. */
-const BACKUP_PAGES = 256
 
 /** Texts of a page that is moved. */
 const PAGE_CHARS_MAX = 4 * 1024 * 1024
@@ -76,6 +74,8 @@ class SqliteStore implements MovableStore {
   readonly #path: string
   readonly #clock: StoreClock
   readonly #statements = new Map<string, StatementSync>()
+  /** Backups that are being written. */
+  readonly #copies = new Set<Copy>()
   #database: DatabaseSync | null = null
   #schemaVersion = 0
 
@@ -97,7 +97,10 @@ class SqliteStore implements MovableStore {
       loaded: this.#load(needs),
       covers: () => true,
       load: async (more) => this.#load(more),
-      commit: async (changes) => this.#commit(changes),
+      commit: async (changes) => {
+        for (const copy of this.#copies) await copy.step()
+        this.#commit(changes)
+      },
       rollback: async () => {},
     }
   }
@@ -359,20 +362,10 @@ class SqliteStore implements MovableStore {
     return row ? [row.first as string, (row.second ?? '') as string] : null
   }
 
-  /** In small steps between the batches, on another thread; what is committed meanwhile is copied too. */
   async backup(path: string): Promise<void> {
-    while (!(await this.#isCopied(path))) {}
-  }
-
-  /** False: the first step met a batch that was being written, which Node takes for an end with no error. Nothing was copied. */
-  async #isCopied(path: string): Promise<boolean> {
-    try {
-      await backup(this.#db, path, { rate: BACKUP_PAGES })
-      return true
-    } catch (error) {
-      if ((error as { errcode?: number }).errcode === 0) return false
-      throw error
-    }
+    const copy = new Copy(this.#db, path)
+    this.#copies.add(copy)
+    await copy.ended.finally(() => this.#copies.delete(copy))
   }
 
   async close(): Promise<void> {
