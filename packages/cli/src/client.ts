@@ -62,7 +62,8 @@ export function createClient(io: Io, options: { url: string; token?: string }): 
       return readReply(url, response)
     },
     poll(group, pid, signal) {
-      const path = `/poll/${encodeURIComponent(group)}/${encodeURIComponent(pid)}`
+      // It only listens: no task is meant for it.
+      const path = `/poll/${encodeURIComponent(group)}/${encodeURIComponent(pid)}?capacity=0`
       return io.fetch(url + path, { headers: { accept: 'text/event-stream', ...authorization }, signal })
     },
   }

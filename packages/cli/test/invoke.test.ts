@@ -196,7 +196,7 @@ test('--wait listens on a connection of its own, and a message about the promise
   connection.write('ta":{"promise":{"id":"a"}}}\n\n')
   assert.equal(await code, 0)
   assert.equal(world.printed.stdout, '7\n')
-  assert.deepEqual(urls, ['http://localhost:8001/poll/resonate-cli/one-of-a-kind'])
+  assert.deepEqual(urls, ['http://localhost:8001/poll/resonate-cli/one-of-a-kind?capacity=0'])
   const listeners = world.sent.filter(({ envelope }) => envelope.kind === 'promise.register_listener')
   assert.deepEqual(listeners[0]?.envelope.data, { awaited: 'a', address: 'poll://uni@resonate-cli/one-of-a-kind' })
   assert.equal(world.timers.size, 0)

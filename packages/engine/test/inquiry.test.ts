@@ -52,6 +52,8 @@ test('no worker of the group: the groups that have one are named', async (t) => 
   ])
   await bench.connect('w1', { group: 'web' })
   await bench.connect('w2', { group: 'jobs' })
+  // It only listens, as a command line that waits does.
+  await bench.connect('ear', { group: 'ears', capacity: 0 })
   assert.deepEqual(await story(bench, 'a'), [
     'a has been ready for 5s: no worker is connected in group "mail" (connected are "jobs", "web")',
   ])

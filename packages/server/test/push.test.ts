@@ -7,7 +7,7 @@ import type { Message } from '@resonatehq/protocol'
 import { networksOf } from '../src/dispatch/networks.ts'
 import { createPost } from '../src/dispatch/post.ts'
 import { createPush, type Post, type Posted } from '../src/dispatch/push.ts'
-import { nodePlatform, silentLogger } from '../src/index.ts'
+import { type Logger, nodePlatform, silentLogger } from '../src/index.ts'
 import { createMetrics } from '../src/metrics/scrape.ts'
 import { configOf } from './world.ts'
 
@@ -24,8 +24,10 @@ function open(flags: Record<string, unknown> = {}) {
   const clock = { now: 0, setBackMs: 0 }
   const platform = { now: () => clock.now - clock.setBackMs, ticks: () => clock.now }
   const metrics = createMetrics({ build: { version: '', node: '' }, process: false })
-  const push = createPush({ config: configOf(flags), post, logger: silentLogger, metrics, platform })
-  return { push, posts, clock }
+  const warnings: { failures: number }[] = []
+  const logger = { ...silentLogger, warn: (facts: { failures: number }) => void warnings.push(facts) } as Logger
+  const push = createPush({ config: configOf(flags), post, logger, metrics, platform })
+  return { push, posts, clock, warnings }
 }
 
 test('2xx is delivered; everything else is not', async () => {
@@ -57,6 +59,20 @@ test('how a target fails is known until it answers', async () => {
   }
   const hint = 'the target does not accept our proof: see transports.http_push.auth and secret'
   assert.deepEqual(answers, ['1 ECONNREFUSED', `2 status 401 (${hint})`, undefined])
+})
+
+test('a target that fails on and on is told of, less and less often', async () => {
+  const { push, posts, clock, warnings } = open()
+  for (let failures = 0; failures < 20; failures++) {
+    const delivered = push.deliver('http://t/', MESSAGE)
+    posts.at(-1)?.end({ status: 500 })
+    await delivered
+    clock.now += 60_000
+  }
+  assert.deepEqual(
+    warnings.map(({ failures }) => failures),
+    [1, 2, 4, 8, 16],
+  )
 })
 
 test('a slow target delays nobody else', async () => {

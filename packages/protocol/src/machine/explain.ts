@@ -111,7 +111,12 @@ function pendingReason(facts: Facts, task: TaskRow): Reason {
 function takersOf(facts: Facts, address: Exclude<Address, { kind: 'push' }>): readonly WorkerRow[] {
   const { group, pid } = address.kind === 'uni' ? address : { group: address.group, pid: undefined }
   const isTaker = (row: WorkerRow) => row.group === group && (pid === undefined || row.pid === pid)
-  return facts.workers.filter((row) => isTaker(row) && isLive(row, facts))
+  return workersOf(facts).filter(isTaker)
+}
+
+/** Those that are connected. With a capacity of 0 one only listens, as command lines do that wait for a result. */
+function workersOf(facts: Facts): readonly WorkerRow[] {
+  return facts.workers.filter((row) => row.capacity !== 0 && isLive(row, facts))
 }
 
 /** It is not its time yet; null: it is. */
@@ -131,8 +136,8 @@ function noWorkerReason(
   task: TaskRow,
   { group, pid }: { group: string; pid: string | undefined },
 ): Reason {
-  const live = facts.workers.filter((row) => isLive(row, facts)).map((row) => row.group)
-  const connected = [...new Set(live)].filter((name) => facts.sight === undefined || covers(facts.sight.groups, name))
+  const groups = workersOf(facts).map((row) => row.group)
+  const connected = [...new Set(groups)].filter((name) => facts.sight === undefined || covers(facts.sight.groups, name))
   const since = task.sinceAt ?? facts.now
   return { kind: 'no_worker', group, ...(pid !== undefined && { pid }), since, connected: connected.sort() }
 }

@@ -192,7 +192,8 @@ export function createPush({ config, post, logger, metrics, platform }: PushPart
     troubles.set(address, { ...counted, restsUntil, posted })
     const [oldest] = troubles.keys()
     if (troubles.size > config['transports.http_push.max_targets'] && oldest !== undefined) troubles.delete(oldest)
-    logger.warn({ address, ...posted, ...hintOf(posted), failures, restMs }, 'Push failed')
+    const level = !isCounted && isWorthSaying(failures) ? 'warn' : 'debug'
+    logger[level]({ address, ...posted, ...hintOf(posted), failures, restMs }, 'Push failed')
   }
 
   /** What waits for a target that rests is left to its next attempt. */
@@ -229,6 +230,11 @@ export function createPush({ config, post, logger, metrics, platform }: PushPart
       for (const abort of aborts) abort()
     },
   }
+}
+
+/** The first, and then less and less often: a target that is gone fails for days. */
+function isWorthSaying(failures: number): boolean {
+  return Number.isInteger(Math.log2(failures))
 }
 
 function answerText(posted: Posted): string {
