@@ -299,3 +299,52 @@ test('a future says what it came to', async () => {
   ])
   await world.stop()
 })
+
+test('a function may have another name in another version, and is called by the latest', async () => {
+  const world = new World()
+  const resonate = world.resonate()
+  const fn = () => 1
+  resonate.register('old', fn)
+  resonate.register('new', fn, { version: 2 })
+  assert.throws(() => resonate.register('other', fn, { version: 2 }), /registered already, as 'new'/)
+  resonate.register('flow', async (ctx: Context) => await ctx.rpc(fn))
+  assert.equal(await world.until(resonate.run('id', 'flow')), 1)
+  const { param } = await resonate.promises.get('id:0')
+  assert.deepEqual(codec.decode(param), { func: 'new', args: [], version: 2 })
+  await world.stop()
+})
+
+test('a call that names no version is of the first, whatever is registered since', async () => {
+  const world = new World()
+  const resonate = world.resonate()
+  resonate.register('f', () => 'first')
+  resonate.register('f', () => 'second', { version: 2 })
+  const tags = { 'resonate:target': 'poll://any@default' }
+  await resonate.promises.create('id', 9e12, { value: { func: 'f', args: [] }, tags })
+  assert.equal(await world.until((await resonate.get('id')).result()), 'first')
+  await world.stop()
+})
+
+test('an encryptor that fails in a call is told as what could not be encrypted or decrypted, and why', async () => {
+  const world = new World()
+  const cause = new Error('the key service is away')
+  let isAway = false
+  const guard = <T>(value: T) => {
+    if (isAway) throw cause
+    return value
+  }
+  const resonate = world.resonate({ encryptor: { encrypt: guard, decrypt: guard } })
+  resonate.register('f', () => 1)
+  const refused = (code: string, message: RegExp) => (error: unknown) => {
+    assert.ok(error instanceof ResonateError)
+    assert.deepEqual([error.code, error.type, error.cause, error.retriable], [code, 'Encoding', cause, true])
+    assert.match(error.message, message)
+    return true
+  }
+  assert.equal(await world.until(resonate.run('done', 'f')), 1)
+  isAway = true
+  await assert.rejects(world.until(resonate.run('id', 'f')), refused('06', /call of 'f' cannot be encrypted: the key/))
+  const handle = await resonate.get('done')
+  await assert.rejects(world.until(handle.result()), refused('07', /result of 'done' cannot be decrypted: the key/))
+  await world.stop()
+})

@@ -53,13 +53,23 @@ export class Codec {
   /** Throws ResonateError 1106 where `value` has no JSON form. */
   encode(value: unknown, what = 'A value'): Value | Promise<Value> {
     const plain = encodeValue(value, what)
-    return this.#encryptor ? this.#encryptor.encrypt(plain) : plain
+    const encryptor = this.#encryptor
+    if (!encryptor) return plain
+    return attempt(
+      () => encryptor.encrypt(plain),
+      (cause) => errors.notEncrypted(what, cause),
+    )
   }
 
   /** Throws ResonateError 1107 where there is no JSON in `value`. */
   decode(value: Value | undefined, what = 'A value'): unknown {
-    if (!this.#encryptor || value?.data === undefined) return decodeValue(value, what)
-    return chain(this.#encryptor.decrypt(value), (plain) => decodeValue(plain, what))
+    const encryptor = this.#encryptor
+    if (!encryptor || value?.data === undefined) return decodeValue(value, what)
+    const decrypted = attempt(
+      () => encryptor.decrypt(value),
+      (cause) => errors.notDecrypted(what, cause),
+    )
+    return chain(decrypted, (plain) => decodeValue(plain, what))
   }
 
   /** A record with what its `param` and `value` hold decoded, as `data`. Throws as `decode` does. */
@@ -72,6 +82,19 @@ export class Codec {
         value: { ...value, data: valueData },
       })),
     ) as DecodedPromise | Promise<DecodedPromise>
+  }
+}
+
+/** What an encryptor does, at once or later; where it fails, `failure` says of what. */
+function attempt<T>(work: () => T | Promise<T>, failure: (cause: unknown) => Error): T | Promise<T> {
+  const failed = (cause: unknown) => {
+    throw failure(cause)
+  }
+  try {
+    const done = work()
+    return isThenable(done) ? Promise.resolve(done).catch(failed) : done
+  } catch (cause) {
+    return failed(cause)
   }
 }
 

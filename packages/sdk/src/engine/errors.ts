@@ -138,6 +138,11 @@ export const errors = {
     }),
   notDecodable: (what: string, cause: unknown) =>
     new ResonateError('07', 'Encoding', `${what} cannot be decoded: ${messageOf(cause)}`, { ...DROPPED, cause }),
+  /** Of an encryptor that failed, as a key service does that is not there: it may be there later. */
+  notEncrypted: (what: string, cause: unknown) =>
+    new ResonateError('06', 'Encoding', `${what} cannot be encrypted: ${messageOf(cause)}`, { cause, retriable: true }),
+  notDecrypted: (what: string, cause: unknown) =>
+    new ResonateError('07', 'Encoding', `${what} cannot be decrypted: ${messageOf(cause)}`, { cause, retriable: true }),
   resultNotEncodable: (what: string, refusal: unknown) => {
     const cause = refusal instanceof ResonateError ? (refusal.cause ?? refusal) : refusal
     return new ResonateError('08', 'Encoding', `The result of ${what} cannot be encoded as JSON: ${messageOf(cause)}`, {

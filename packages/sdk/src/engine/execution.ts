@@ -159,7 +159,7 @@ export class Execution {
     if (!called) return this.#unreadable(`expected {func, args, version}, got ${JSON.stringify(param)}`)
     const { func, args, version, retry } = called
     const registered = this.host.registry.find(func, version)
-    if (!registered) return this.host.unregistered(this, func, version ?? 0)
+    if (!registered) return this.host.unregistered(this, func, version)
     const policy = decodeRetry(retry) ?? registered.retryPolicy
     const call = callOf(registered, args, this.timeoutAt, policy)
     this.trace.called(func, this.#promise.param.headers)
@@ -475,15 +475,20 @@ function briefly(error: unknown): string {
 interface Called {
   readonly func: string
   readonly args: readonly unknown[]
-  readonly version?: number
+  /** 0: the latest. */
+  readonly version: number
   readonly retry?: unknown
 }
 
-/** What the parameter of a task's promise calls; undefined where it is no call. */
+/**
+ * What the parameter of a task's promise calls; undefined where it is no call. One that names no version, made by hand say, is of the
+ * first: what it runs must not change when another is registered.
+ */
 function calledOf(param: unknown): Called | undefined {
-  const { func, args, ...how } = (param ?? {}) as Partial<Called>
+  const { func, args, version, retry } = (param ?? {}) as Partial<Called>
   const all = args ?? []
-  return typeof func === 'string' && func !== '' && Array.isArray(all) ? { ...how, func, args: all } : undefined
+  if (typeof func !== 'string' || func === '' || !Array.isArray(all)) return undefined
+  return { func, args: all, version: version ?? 1, retry }
 }
 
 /** A call of a function that is registered here. */

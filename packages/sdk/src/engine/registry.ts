@@ -1,5 +1,5 @@
-// The functions of this process by name and version, and the name by function. A function has one name; a name may have
-// several versions, so that work that began on an old one ends on it.
+// The functions of this process by name and version, and the name by function. A name may have several versions, so that work that
+// began on an old one ends on it; a function has one name in each version.
 
 import { errors, mistake } from './errors.ts'
 import type { RetryPolicy } from './retry.ts'
@@ -18,6 +18,7 @@ export interface Registered {
 
 export class Registry {
   readonly #byName = new Map<string, Map<number, Registered>>()
+  /** The latest version of each. */
   readonly #byFunction = new Map<AnyFunction, Registered>()
 
   /** Throws ResonateError 1100, 1101 or 1102. */
@@ -28,10 +29,11 @@ export class Registry {
     const versions = this.#byName.get(name) ?? new Map<number, Registered>()
     if (versions.has(version)) throw errors.alreadyRegistered(name, version)
     const other = this.#byFunction.get(fn)
-    if (other && other.name !== name) throw errors.alreadyRegistered(name, version, other.name)
+    if (other && other.name !== name && other.version === version)
+      throw errors.alreadyRegistered(name, version, other.name)
     versions.set(version, entry)
     this.#byName.set(name, versions)
-    this.#byFunction.set(fn, entry)
+    if (!other || other.version < version) this.#byFunction.set(fn, entry)
   }
 
   /** Version 0: the latest. Throws where `what` cannot be the name of any function, here or elsewhere. */

@@ -63,7 +63,7 @@ export class Values {
 
   #code<T>(work: () => T | PromiseLike<T>, then: (coded: T) => void, failed: (error: unknown) => void): void {
     const uncoded = (error: unknown) => {
-      if (error instanceof ResonateError && error.type === 'Encoding') failed(error)
+      if (error instanceof ResonateError && error.type === 'Encoding' && !error.retriable) failed(error)
       else this.#owner.release(error)
     }
     let coded: T | PromiseLike<T>
