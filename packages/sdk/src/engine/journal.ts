@@ -346,8 +346,7 @@ export class Journal {
     { known, isOurs = false }: { known?: Outcome | undefined; isOurs?: boolean } = {},
   ): void {
     if (operation.hasArrived) return
-    operation.hasArrived = true
-    operation.onArrived?.()
+    operation.arrived()
     this.chars += record.value.data?.length ?? 0
     const settledAt = record.settledAt ?? record.timeoutAt
     const arrived = (outcome: Outcome) => this.#arrivals.add({ operation, outcome, settledAt, isOurs })
@@ -360,7 +359,7 @@ export class Journal {
   /** This one operation cannot be: its function is told, and so is every replay, for the same reason. */
   #reject(operation: Operation, error: unknown): void {
     if (operation.hasArrived) return
-    operation.hasArrived = true
+    operation.arrived()
     this.#arrivals.add({ operation, outcome: { ok: false, error }, settledAt: this.#claim.host.now(), isOurs: false })
     const waiting = operation.onCreated
     operation.onCreated = []
@@ -410,7 +409,7 @@ export class Journal {
 
   #runAhead({ operation, settled, value, sent }: Ahead): void {
     sent.isOpen = false
-    operation.hasArrived = true
+    operation.arrived()
     this.#early += 1
     const conclude = (outcome: Outcome) => this.#conclude(operation, outcome)
     if (settled.ok && isPrimitive(settled.value)) return conclude(settled)

@@ -152,6 +152,12 @@ export class Operation<T = unknown> implements Promise<T> {
     return this.#promise() as Promise<T>
   }
 
+  /** Its settled record is here, or never will be. */
+  arrived(): void {
+    this.hasArrived = true
+    this.onArrived?.()
+  }
+
   /** By its execution alone. */
   settle(outcome: Outcome): void {
     this.outcome = outcome
