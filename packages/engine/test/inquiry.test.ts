@@ -155,10 +155,12 @@ test('a function that nobody has is the reason, also while its task backs off', 
     await bench.ask({ kind: 'task.release', data: { id: 'a', version: version + 1 } })
     await bench.advance(1_000)
   }
-  assert.match(
-    (await story(bench, 'a'))[0] as string,
-    /^a cannot start: no worker of group "g" has the function "greet"/,
-  )
+  const reason = /^a cannot start: no worker of group "g" has the function "greet"/
+  assert.match((await story(bench, 'a'))[0] as string, reason)
+  // And while a worker that does not have it either is about to give it back.
+  await bench.advance(60_000)
+  await bench.acquire('a', 'w', 5)
+  assert.match((await story(bench, 'a'))[0] as string, reason)
 })
 
 test('backing off after releases', async (t) => {

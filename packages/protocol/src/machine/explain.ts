@@ -69,7 +69,7 @@ function taskReason(facts: Facts, task: TaskRow): Reason {
     case 'pending':
       return pendingReason(facts, task)
     case 'acquired':
-      return heldReason(facts, task)
+      return heldInVainReason(facts, task) ?? heldReason(facts, task)
     case 'suspended':
       return suspendedReason(facts, task)
     case 'halted':
@@ -170,6 +170,15 @@ function versionsOf(functions: string, func: string): number[] {
     const at = name.lastIndexOf('@')
     return name.slice(0, at) === func ? [Number(name.slice(at + 1))] : []
   })
+}
+
+/** Given back before, and held by one that does not have the function either: it waits a little before it gives it back. */
+function heldInVainReason(facts: Facts, task: TaskRow): Reason | null {
+  const address = parseAddress(task.address)
+  if (task.released === 0 || address === null || address.kind === 'push') return null
+  const here = takersOf(facts, address)
+  const missing = here.some(({ pid }) => pid === task.pid) ? missingFunction(facts, here) : null
+  return missing && { kind: 'no_function', ...missing }
 }
 
 function heldReason(facts: Facts, task: TaskRow): Reason {
