@@ -37,6 +37,8 @@ class User {
   readonly capacity: number | undefined
   #server: ServerProcess | null = null
   #connected: Connected | null = null
+  /** To connect: a server that was frozen meanwhile must not take an earlier one for this. */
+  #attempt: symbol | null = null
   #heardAt = 0
   /** Since when it has been connected. */
   connectedSince = Number.POSITIVE_INFINITY
@@ -86,17 +88,19 @@ class User {
     const server = world.pick(network.servers())
     if (!server) return
     this.#server = server
+    const attempt = Symbol(pid)
+    this.#attempt = attempt
     this.#heardAt = world.now
     this.connectedSince = Number.POSITIVE_INFINITY
     const deliver = (message: Message) => {
-      world.after(world.between(0, 5), () => this.#server === server && this.receive(message), process)
+      world.after(world.between(0, 5), () => this.#attempt === attempt && this.receive(message), process)
       return true
     }
     const port = { group, pid, revoke: true, send: deliver, ...(capacity !== undefined && { capacity }) }
     world.after(
       world.between(0, 5),
       () => {
-        if (this.#server !== server || process.isDead) return
+        if (this.#attempt !== attempt || process.isDead) return
         this.#connected = server.engine.connect(port)
         this.connectedSince = world.now
       },
@@ -108,6 +112,7 @@ class User {
   hangUp(): void {
     const [server, connected] = [this.#server, this.#connected]
     this.#server = null
+    this.#attempt = null
     this.#connected = null
     this.connectedSince = Number.POSITIVE_INFINITY
     if (server && connected) this.world.after(this.world.between(0, 20), () => connected.ended(), server.process)

@@ -286,8 +286,8 @@ class PostgresStore implements MovableStore {
   }
 
   async promises({ ids, bytesMax }: { ids: readonly string[]; bytesMax: number }): Promise<Page<PromiseRow>> {
-    const rows = (await this.#send('promisesWithin', ids, bytesMax)).map(readPromise)
-    return { rows, more: rows.length > 0 && rows.at(-1)?.id !== ids.at(-1) }
+    const rows = await this.#send('promisesWithin', ids, bytesMax)
+    return { rows: rows.map(readPromise), more: rows.length < ((rows[0]?.found as number | undefined) ?? 0) }
   }
 
   async unblocksBefore({ createdAt, limit }: { createdAt: number; limit: number }) {

@@ -24,7 +24,8 @@ const pushed = `queue_key >= 'http' and queue_key < 'httq'`
 export const SQL = {
   promises: `select ${PROMISE} from promises where id = any($1::text[])`,
   promisesWithin:
-    `select ${PROMISE} from (select p.*, given.place, sum(${PROMISE_BYTES}) over (order by given.place) - (${PROMISE_BYTES}) as bytes_before ` +
+    `select ${PROMISE}, found from (select p.*, given.place, (count(*) over ())::int as found, ` +
+    `sum(${PROMISE_BYTES}) over (order by given.place) - (${PROMISE_BYTES}) as bytes_before ` +
     'from unnest($1::text[]) with ordinality as given (id, place) join promises as p on p.id = given.id) as sized ' +
     'where bytes_before < $2 order by place',
   insertPromises: `insert into promises (${PROMISE}) select ${PROMISE} from ${promiseGiven}`,
